@@ -1,0 +1,1 @@
+//! Riverbed: an embedded append-only stream storage engine.
