@@ -1,0 +1,368 @@
+//! Reading a shard's frames in order, in place.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::error::{IoError, SyncError};
+use crate::sys::clock::Timestamp;
+use crate::sys::region::{FRAME_ALIGNMENT, Region};
+
+use super::durability::ReadLevel;
+use super::frame::{Check, Frame, FrameFault};
+use super::header::HEADER_LEN;
+use super::list::Gap;
+use super::segment::Segment;
+use super::shard_log::ShardLog;
+
+/// Why the next frame cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum CursorError {
+    #[error("corrupt")]
+    Corrupt { path: PathBuf, offset: u64, fault: FrameFault },
+    #[error("fenced")]
+    Fenced(Arc<Gap>),
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// Where to start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    Oldest,
+    Newest,
+    /// The frame that holds this counter, or the first after it.
+    Sequence(u64),
+    /// The first frame that arrived at this time or later.
+    Time(Timestamp),
+}
+
+/// A place in a shard's log that moves forward.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    log: Arc<ShardLog>,
+    check: Check,
+    level: ReadLevel,
+    place: Option<Place>,
+    /// A gap that the reader has been told of and has chosen to pass.
+    passed: Option<Arc<Gap>>,
+}
+
+/// A segment being read.
+#[derive(Debug)]
+struct Place {
+    segment: Arc<Segment>,
+    owner: Owner,
+    offset: usize,
+    /// The reader was told that the file ends too early, and has chosen to go on.
+    cut_off_passed: bool,
+}
+
+/// What lies ahead of a cursor.
+enum Look {
+    Nothing,
+    /// Frames of the present segment, before this offset.
+    Frames {
+        limit: usize,
+    },
+    Segment(Arc<Segment>),
+    Gap(Arc<Gap>),
+    /// The present segment's file ends before its frames do.
+    CutOff,
+}
+
+/// The readable bytes of a segment, for records that outlive the cursor's borrow.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    region: Arc<Region>,
+    /// Bytes before this offset may be read.
+    limit: usize,
+    /// One reference-counted handle on all of them; made when first asked for.
+    bytes: OnceLock<Bytes>,
+}
+
+impl Owner {
+    fn new(region: Arc<Region>, limit: usize) -> Self {
+        Self { region, limit, bytes: OnceLock::new() }
+    }
+
+    /// `len` bytes at `offset` of the segment, sharing its mapping.
+    pub(crate) fn slice(&self, offset: usize, len: usize) -> Bytes {
+        if len == 0 {
+            return Bytes::new();
+        }
+        let all = self.bytes.get_or_init(|| {
+            Bytes::from_owner(Readable { region: Arc::clone(&self.region), limit: self.limit })
+        });
+        let start = offset - HEADER_LEN;
+        all.slice(start..start + len)
+    }
+}
+
+/// The part of a region that was published when it was asked for.
+struct Readable {
+    region: Arc<Region>,
+    limit: usize,
+}
+
+impl AsRef<[u8]> for Readable {
+    fn as_ref(&self) -> &[u8] {
+        self.region.bytes(HEADER_LEN..self.limit).unwrap_or_default()
+    }
+}
+
+impl Cursor {
+    pub(crate) fn new(
+        log: Arc<ShardLog>,
+        start: Start,
+        check: Check,
+        level: ReadLevel,
+    ) -> Result<Self, CursorError> {
+        let mut cursor = Self { log, check, level, place: None, passed: None };
+        cursor.seek(start)?;
+        Ok(cursor)
+    }
+
+    pub(crate) fn log(&self) -> &Arc<ShardLog> {
+        &self.log
+    }
+
+    /// Moves to another place.
+    pub(crate) fn seek(&mut self, start: Start) -> Result<(), CursorError> {
+        self.passed = None;
+        self.place = None;
+        let list = self.log.list();
+        match start {
+            Start::Oldest => {}
+            Start::Newest => {
+                if let Some(segment) = list.last() {
+                    let place = self.open(segment)?;
+                    let offset = place.owner.region.extent().end;
+                    self.place = Some(Place { offset, ..place });
+                }
+            }
+            Start::Sequence(sequence) => {
+                if let Some(segment) = list.holding(sequence) {
+                    self.seek_in(
+                        segment,
+                        |mark| mark.sequence <= sequence,
+                        |frame| frame.sequence.saturating_add(frame.row_count()) <= sequence,
+                    )?;
+                }
+            }
+            Start::Time(time) => {
+                let segments = list.all();
+                let index = segments.partition_point(|segment| {
+                    let extent = segment.extent();
+                    extent.frames == 0 || extent.last_time < time
+                });
+                if let Some(segment) = segments.get(index).or(segments.last()) {
+                    let segment = Arc::clone(segment);
+                    self.seek_in(segment, |mark| mark.time < time, |frame| frame.time < time)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to the first frame of `segment` that is not `before` the target, from the nearest mark on.
+    fn seek_in(
+        &mut self,
+        segment: Arc<Segment>,
+        mark_before: impl Fn(&super::index::Mark) -> bool,
+        before: impl Fn(&Frame<'_>) -> bool,
+    ) -> Result<(), CursorError> {
+        let mut place = self.open(segment)?;
+        let region = &place.owner.region;
+        let end = region.extent().end;
+        place.offset = place.segment.seek(self.log.context(), region, mark_before);
+        while place.offset < end {
+            let bytes = region.bytes(place.offset..end).unwrap_or_default();
+            // Damage on the way is reported by whoever reads from here on.
+            let Ok(frame) = Frame::decode(bytes, place.offset, place.segment.signature(), Check::Header)
+            else {
+                break;
+            };
+            if !before(&frame) {
+                break;
+            }
+            place.offset += frame.padded_len;
+        }
+        self.place = Some(place);
+        Ok(())
+    }
+
+    fn open(&self, segment: Arc<Segment>) -> Result<Place, CursorError> {
+        let region = segment.region(self.log.context())?;
+        Ok(Place {
+            segment,
+            owner: Owner::new(region, HEADER_LEN),
+            offset: HEADER_LEN,
+            cut_off_passed: false,
+        })
+    }
+
+    /// The next frame, if there is one now.
+    pub(crate) fn next(&mut self) -> Result<Option<(Frame<'_>, &Owner)>, CursorError> {
+        if !self.is_ready() && !self.advance()? {
+            return Ok(None);
+        }
+        let Some(place) = &mut self.place else {
+            return Ok(None);
+        };
+        let offset = place.offset;
+        let bytes = place.owner.region.bytes(offset..place.owner.limit).unwrap_or_default();
+        match Frame::decode(bytes, offset, place.segment.signature(), self.check) {
+            Ok(frame) => {
+                place.offset = offset + frame.padded_len;
+                Ok(Some((frame, &place.owner)))
+            }
+            Err(fault) => Err(place.corrupt(fault)),
+        }
+    }
+
+    /// What the next frame will be, without moving on. Its body is not checked.
+    pub(crate) fn peek(&mut self) -> Result<Option<Ahead>, CursorError> {
+        self.inspect(if self.check == Check::Bounds { Check::Bounds } else { Check::Header })
+    }
+
+    fn inspect(&mut self, check: Check) -> Result<Option<Ahead>, CursorError> {
+        if !self.is_ready() && !self.advance()? {
+            return Ok(None);
+        }
+        let Some(place) = &self.place else {
+            return Ok(None);
+        };
+        let bytes = place.owner.region.bytes(place.offset..place.owner.limit).unwrap_or_default();
+        match Frame::decode(bytes, place.offset, place.segment.signature(), check) {
+            Ok(frame) => Ok(Some(Ahead { time: frame.time, data_len: frame.data.len() })),
+            Err(fault) => Err(place.corrupt(fault)),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.offset < place.owner.limit)
+    }
+
+    /// What lies ahead of a cursor that has read everything it knew of.
+    fn look(&self) -> Look {
+        let following = match &self.place {
+            None => self.log.list().first(),
+            Some(place) => {
+                let extent = place.owner.region.extent();
+                let restricted = self.level == ReadLevel::Durable || self.log.poison().is_some();
+                let end = if restricted { extent.end.min(place.segment.durable_end()) } else { extent.end };
+                if end > place.offset {
+                    return Look::Frames { limit: end };
+                }
+                if !extent.closed || end < extent.end {
+                    return Look::Nothing;
+                }
+                if extent.end < place.segment.extent().end && !place.cut_off_passed {
+                    return Look::CutOff;
+                }
+                self.log.list().after(place.segment.ordinal())
+            }
+        };
+        match (following.gap_before, following.segment) {
+            (Some(gap), _) if self.passed.as_ref().is_none_or(|passed| !Arc::ptr_eq(passed, &gap)) => {
+                Look::Gap(gap)
+            }
+            (_, Some(segment)) => Look::Segment(segment),
+            (_, None) => Look::Nothing,
+        }
+    }
+
+    /// Finds more to read: what was published since, or the next segment. Returns whether there is any.
+    fn advance(&mut self) -> Result<bool, CursorError> {
+        loop {
+            match (self.look(), &mut self.place) {
+                (Look::Nothing, _) => return Ok(false),
+                (Look::Frames { limit }, Some(place)) => {
+                    place.owner = Owner::new(Arc::clone(&place.owner.region), limit);
+                    return Ok(true);
+                }
+                (Look::Segment(segment), _) => self.place = Some(self.open(segment)?),
+                (Look::Gap(gap), _) => return Err(CursorError::Fenced(gap)),
+                (Look::CutOff, Some(place)) => return Err(place.corrupt(FrameFault::CutOff)),
+                // Only a place has frames or an end.
+                (Look::Frames { .. } | Look::CutOff, None) => return Ok(false),
+            }
+        }
+    }
+
+    /// Goes past the damage that [`next`](Self::next) reports: to the next good frame behind it. Stays where there
+    /// is none.
+    pub(crate) fn skip_damage(&mut self) -> Result<(), CursorError> {
+        match self.inspect(self.check) {
+            Ok(_) => Ok(()),
+            Err(CursorError::Fenced(gap)) => {
+                self.passed = Some(gap);
+                Ok(())
+            }
+            Err(CursorError::Corrupt { .. }) => {
+                if let Some(place) = &mut self.place {
+                    place.resynchronise();
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until there is more to read (or something to report), the log is closed or poisoned, or the deadline
+    /// has passed. Returns whether there is more.
+    pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, CursorError> {
+        if self.is_ready() || self.advance()? {
+            return Ok(true);
+        }
+        let arrived = || !matches!(self.look(), Look::Nothing);
+        match self.level {
+            ReadLevel::Appended => self.log.wait_appended(deadline, arrived),
+            ReadLevel::Durable => self.log.wait_synced(deadline, arrived),
+        }
+        Ok(self.is_ready() || self.advance()?)
+    }
+
+    /// Why the shard takes no more writes, if a sync has failed.
+    pub(crate) fn poison(&self) -> Option<&SyncError> {
+        self.log.poison()
+    }
+}
+
+/// The next frame, as far as merging and paging need to know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ahead {
+    pub(crate) time: Timestamp,
+    pub(crate) data_len: usize,
+}
+
+impl Place {
+    /// The error for what stands here.
+    fn corrupt(&self, fault: FrameFault) -> CursorError {
+        let path = self.segment.path().to_owned();
+        CursorError::Corrupt { path, offset: self.offset as u64, fault }
+    }
+
+    /// Moves to the next place where a whole frame stands. Checksums are bound to the segment, so that data
+    /// which merely looks like a frame does not pass.
+    fn resynchronise(&mut self) {
+        let end = self.owner.region.extent().end;
+        let mut offset = self.offset;
+        self.cut_off_passed = offset >= end;
+        loop {
+            offset += FRAME_ALIGNMENT;
+            if offset >= end {
+                self.offset = end;
+                return;
+            }
+            let bytes = self.owner.region.bytes(offset..end).unwrap_or_default();
+            if Frame::decode(bytes, offset, self.segment.signature(), Check::All).is_ok() {
+                self.offset = offset;
+                return;
+            }
+        }
+    }
+}

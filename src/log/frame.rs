@@ -1,0 +1,448 @@
+//! A frame: one record (or one batch of rows) as it lies in a segment.
+//!
+//! ```text
+//!  0        4        8                16               24       28   30   31   32
+//!  +--------+--------+----------------+----------------+--------+----+----+----+
+//!  | length | header | sequence       | time           | body   | key|kind|flag|
+//!  |        | crc32  |                |                | crc32  | len|    |    |
+//!  +--------+--------+----------------+----------------+--------+----+----+----+
+//!  | explicit hash key (16, if flagged) | rows, schema id (4 + 4, if flagged)  |
+//!  | metadata length, zero (4 + 4, if flagged)                                 |
+//!  +---------------------------------------------------------------------------+
+//!  | key | metadata | zeros to a 64-byte boundary (columnar frames) | data      |
+//!  +---------------------------------------------------------------------------+
+//!  | zeros to an 8-byte boundary                                               |
+//! ```
+//!
+//! * `length` counts from the frame's first byte to the end of `data`. It is published last; zero means
+//!   "never written".
+//! * The header checksum covers everything up to the key, and the segment's signature stands in for the
+//!   checksum's own bytes while it is computed: a frame left over from another segment never passes. Because it
+//!   covers the body's checksum too, that one needs no signature, and can be computed before the segment is known.
+//! * The body checksum covers key, metadata and data.
+
+use crate::sys::clock::Timestamp;
+use crate::sys::region::{FRAME_ALIGNMENT, Slot};
+
+use super::header::Signature;
+
+/// Bytes of a frame header without its optional fields.
+pub(crate) const FIXED_HEADER_LEN: usize = 32;
+/// Bytes of a frame header with every optional field.
+pub(crate) const MAX_HEADER_LEN: usize = FIXED_HEADER_LEN + 16 + 8 + 8;
+/// Columnar data starts on this boundary of the segment, as Arrow wants it.
+pub(crate) const COLUMNAR_ALIGNMENT: usize = 64;
+/// The longest key: 256 characters of four bytes.
+pub(crate) const MAX_KEY_LEN: usize = 1024;
+/// The longest record metadata.
+pub(crate) const MAX_METADATA_LEN: usize = 64 * 1024;
+/// The most that key and data of one record may take together, as in Kinesis.
+pub(crate) const MAX_RECORD_LEN: usize = 10 * 1024 * 1024;
+/// An upper bound on the bytes of any frame, its paddings included.
+pub(crate) const MAX_FRAME_LEN: usize =
+    MAX_HEADER_LEN + MAX_METADATA_LEN + COLUMNAR_ALIGNMENT + MAX_RECORD_LEN + FRAME_ALIGNMENT;
+
+const _: () = assert!(FIXED_HEADER_LEN.is_multiple_of(FRAME_ALIGNMENT));
+const _: () = assert!(MAX_FRAME_LEN < u32::MAX as usize);
+const _: () = assert!(MAX_KEY_LEN <= u16::MAX as usize);
+
+const LENGTH: usize = 0;
+const HEADER_CRC: usize = 4;
+const SEQUENCE: usize = 8;
+const TIME: usize = 16;
+const BODY_CRC: usize = 24;
+const KEY_LENGTH: usize = 28;
+const KIND: usize = 30;
+const FLAGS: usize = 31;
+
+const HAS_EXPLICIT_HASH_KEY: u8 = 1;
+const HAS_ROWS: u8 = 2;
+const HAS_METADATA: u8 = 4;
+const KNOWN_FLAGS: u8 = HAS_EXPLICIT_HASH_KEY | HAS_ROWS | HAS_METADATA;
+
+/// What a frame's data is. Zero is reserved for "never written".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind(u8);
+
+impl Kind {
+    /// Bytes that mean nothing to the engine.
+    pub(crate) const RAW: Self = Self(1);
+
+    pub(crate) fn as_u8(self) -> u8 {
+        self.0
+    }
+}
+
+/// What a columnar frame says of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// How many; the frame takes as many sequence numbers.
+    pub(crate) count: u32,
+    pub(crate) schema_id: u32,
+}
+
+/// A frame about to be written: everything but its place, number and time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draft<'a> {
+    kind: Kind,
+    key: &'a [u8],
+    explicit_hash_key: Option<u128>,
+    rows: Option<Rows>,
+    metadata: &'a [u8],
+    data: &'a [&'a [u8]],
+    data_len: usize,
+    body_crc: u32,
+}
+
+impl<'a> Draft<'a> {
+    /// Computes the body's checksum, so that nothing but the copy is left for the time under the lock.
+    ///
+    /// The caller has checked `key`, `metadata` and `data` against their limits.
+    pub(crate) fn new(
+        kind: Kind,
+        key: &'a [u8],
+        explicit_hash_key: Option<u128>,
+        metadata: &'a [u8],
+        data: &'a [&'a [u8]],
+    ) -> Self {
+        debug_assert!(key.len() <= MAX_KEY_LEN && metadata.len() <= MAX_METADATA_LEN);
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(key);
+        if !metadata.is_empty() {
+            crc.update(metadata);
+        }
+        let mut data_len = 0;
+        for part in data {
+            crc.update(part);
+            data_len += part.len();
+        }
+        debug_assert!(data_len <= MAX_RECORD_LEN);
+        Self { kind, key, explicit_hash_key, rows: None, metadata, data, data_len, body_crc: crc.finalize() }
+    }
+
+    /// How many sequence numbers the frame takes.
+    pub(crate) fn row_count(&self) -> u64 {
+        self.rows.map_or(1, |rows| u64::from(rows.count))
+    }
+
+    /// Bytes that the frame needs wherever it lands, paddings included.
+    pub(crate) fn max_len(&self) -> usize {
+        let alignment = if self.rows.is_some() { COLUMNAR_ALIGNMENT } else { 0 };
+        self.header_len() + self.key.len() + self.metadata.len() + alignment + self.data_len + FRAME_ALIGNMENT
+    }
+
+    fn header_len(&self) -> usize {
+        header_len(self.flags())
+    }
+
+    fn flags(&self) -> u8 {
+        let explicit = if self.explicit_hash_key.is_some() { HAS_EXPLICIT_HASH_KEY } else { 0 };
+        let rows = if self.rows.is_some() { HAS_ROWS } else { 0 };
+        let metadata = if self.metadata.is_empty() { 0 } else { HAS_METADATA };
+        explicit | rows | metadata
+    }
+
+    /// Where the data starts, counted from the frame's first byte, for a frame at `offset` of its segment.
+    fn data_start(&self, offset: usize) -> usize {
+        let unpadded = self.header_len() + self.key.len() + self.metadata.len();
+        if self.rows.is_some() { columnar_start(offset, unpadded) } else { unpadded }
+    }
+
+    /// Bytes from the frame's first to the end of its data, for a frame at `offset` of its segment.
+    pub(crate) fn len(&self, offset: usize) -> usize {
+        self.data_start(offset) + self.data_len
+    }
+
+    /// Writes the frame into its slot and publishes it. Returns whether it fitted; nothing is visible when it
+    /// did not.
+    #[must_use]
+    pub(crate) fn write(
+        &self,
+        mut slot: Slot<'_>,
+        offset: usize,
+        signature: Signature,
+        sequence: u64,
+        time: Timestamp,
+    ) -> bool {
+        let (Ok(length), Ok(key_length)) = (u32::try_from(self.len(offset)), u16::try_from(self.key.len()))
+        else {
+            return false;
+        };
+        let mut header = HeaderBytes::default();
+        header.put(LENGTH, &length.to_le_bytes());
+        header.put(HEADER_CRC, &signature.to_le_bytes());
+        header.put(SEQUENCE, &sequence.to_le_bytes());
+        header.put(TIME, &time.as_nanos().to_le_bytes());
+        header.put(BODY_CRC, &self.body_crc.to_le_bytes());
+        header.put(KEY_LENGTH, &key_length.to_le_bytes());
+        header.put(KIND, &[self.kind.0]);
+        header.put(FLAGS, &[self.flags()]);
+        if let Some(hash_key) = self.explicit_hash_key {
+            header.push(&hash_key.to_le_bytes());
+        }
+        if let Some(rows) = self.rows {
+            header.push(&rows.count.to_le_bytes());
+            header.push(&rows.schema_id.to_le_bytes());
+        }
+        if let Ok(length @ 1..) = u32::try_from(self.metadata.len()) {
+            header.push(&length.to_le_bytes());
+            header.push(&[0; 4]);
+        }
+        let crc = crc32fast::hash(header.as_slice());
+        header.put(HEADER_CRC, &crc.to_le_bytes());
+
+        // The slot's first four bytes are the length, which `publish` writes last.
+        let mut fits = slot.write(header.as_slice().get(HEADER_CRC..).unwrap_or_default());
+        fits &= slot.write(self.key);
+        fits &= slot.write(self.metadata);
+        if self.rows.is_some() {
+            fits &= slot.pad_to(self.data_start(offset));
+        }
+        for part in self.data {
+            fits &= slot.write(part);
+        }
+        if fits {
+            slot.publish(length);
+        }
+        fits
+    }
+}
+
+/// A header under construction.
+struct HeaderBytes {
+    bytes: [u8; MAX_HEADER_LEN],
+    len: usize,
+}
+
+impl Default for HeaderBytes {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_HEADER_LEN], len: FIXED_HEADER_LEN }
+    }
+}
+
+impl HeaderBytes {
+    fn put(&mut self, offset: usize, field: &[u8]) {
+        if let Some(target) = self.bytes.get_mut(offset..offset + field.len()) {
+            target.copy_from_slice(field);
+        }
+    }
+
+    fn push(&mut self, field: &[u8]) {
+        self.put(self.len, field);
+        self.len += field.len();
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+fn header_len(flags: u8) -> usize {
+    let explicit = if flags & HAS_EXPLICIT_HASH_KEY != 0 { 16 } else { 0 };
+    let rows = if flags & HAS_ROWS != 0 { 8 } else { 0 };
+    let metadata = if flags & HAS_METADATA != 0 { 8 } else { 0 };
+    FIXED_HEADER_LEN + explicit + rows + metadata
+}
+
+fn columnar_start(offset: usize, unpadded: usize) -> usize {
+    (offset + unpadded).next_multiple_of(COLUMNAR_ALIGNMENT) - offset
+}
+
+/// Why bytes are not a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameFault {
+    /// All zeros: nothing was ever written here.
+    #[error("never written")]
+    NeverWritten,
+    /// The length word is zero, but other header bytes are not.
+    #[error("a frame whose length was never published")]
+    Unpublished,
+    /// Fewer bytes are left than a header or the frame takes.
+    #[error("a frame cut off by the end of the segment")]
+    CutOff,
+    #[error("header checksum: expected {expected:#010x}, found {found:#010x}")]
+    HeaderChecksum { expected: u32, found: u32 },
+    #[error("body checksum: expected {expected:#010x}, found {found:#010x}")]
+    BodyChecksum { expected: u32, found: u32 },
+    /// The header is as it was written, and still makes no sense: written by a newer version.
+    #[error("a frame of a kind or with flags that this version does not know")]
+    Unknown,
+    /// A good frame, but not the one that comes next.
+    #[error("a frame whose number or time does not follow the one before")]
+    OutOfOrder,
+    /// The header's fields contradict each other.
+    #[error("lengths that contradict each other")]
+    Lengths,
+}
+
+/// How much of a frame to check while decoding it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// Bounds only.
+    Bounds,
+    /// Bounds and the header's checksum.
+    Header,
+    /// Bounds and both checksums.
+    All,
+}
+
+/// A decoded frame, borrowed from the segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) sequence: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) explicit_hash_key: Option<u128>,
+    pub(crate) rows: Option<Rows>,
+    pub(crate) key: &'a [u8],
+    pub(crate) metadata: &'a [u8],
+    pub(crate) data: &'a [u8],
+    /// Where the data starts, counted from the segment's first byte.
+    pub(crate) data_offset: usize,
+    /// Zeros between metadata and data.
+    pub(crate) padding: usize,
+    /// Bytes to the next frame.
+    pub(crate) padded_len: usize,
+}
+
+impl<'a> Frame<'a> {
+    /// Decodes the frame at the start of `bytes`, which lies at `offset` of a segment with this signature.
+    ///
+    /// Never reads outside `bytes`, whatever they are. Without [`Check::All`] the result is only as good as the
+    /// bytes.
+    pub(crate) fn decode(
+        bytes: &'a [u8],
+        offset: usize,
+        signature: Signature,
+        check: Check,
+    ) -> Result<Self, FrameFault> {
+        let fixed = bytes.first_chunk::<FIXED_HEADER_LEN>().ok_or(FrameFault::CutOff)?;
+        let length = u32_at(fixed, LENGTH) as usize;
+        if length == 0 {
+            let zeros = fixed.iter().all(|&byte| byte == 0);
+            return Err(if zeros { FrameFault::NeverWritten } else { FrameFault::Unpublished });
+        }
+        let [.., kind, flags] = *fixed;
+        let header_len = header_len(flags);
+        let header = bytes.get(..header_len).ok_or(FrameFault::CutOff)?;
+        if check != Check::Bounds {
+            check_header(header, signature)?;
+        }
+        if kind == 0 || flags & !KNOWN_FLAGS != 0 {
+            return Err(FrameFault::Unknown);
+        }
+        let mut optional = header.get(FIXED_HEADER_LEN..).unwrap_or_default();
+        let explicit_hash_key = if flags & HAS_EXPLICIT_HASH_KEY != 0 {
+            Some(u128::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?))
+        } else {
+            None
+        };
+        let rows = if flags & HAS_ROWS != 0 {
+            let count = u32::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?);
+            let schema_id = u32::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?);
+            if count == 0 {
+                return Err(FrameFault::Lengths);
+            }
+            Some(Rows { count, schema_id })
+        } else {
+            None
+        };
+        let metadata_len = if flags & HAS_METADATA != 0 {
+            u32::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?) as usize
+        } else {
+            0
+        };
+        let key_len = usize::from(u16_at(fixed, KEY_LENGTH));
+        let metadata_start = header_len + key_len;
+        let metadata_end = metadata_start + metadata_len;
+        let data_start = if rows.is_some() { columnar_start(offset, metadata_end) } else { metadata_end };
+        if metadata_len > MAX_METADATA_LEN || data_start > length || length > MAX_FRAME_LEN {
+            return Err(FrameFault::Lengths);
+        }
+        let frame = bytes.get(..length).ok_or(FrameFault::CutOff)?;
+        let key = frame.get(header_len..metadata_start).ok_or(FrameFault::Lengths)?;
+        let metadata = frame.get(metadata_start..metadata_end).ok_or(FrameFault::Lengths)?;
+        let data = frame.get(data_start..).ok_or(FrameFault::Lengths)?;
+        if check == Check::All {
+            check_body(frame, header_len, metadata_end, data_start, u32_at(fixed, BODY_CRC))?;
+        }
+        Ok(Self {
+            kind: Kind(kind),
+            sequence: u64_at(fixed, SEQUENCE),
+            time: Timestamp::from_nanos(u64_at(fixed, TIME)),
+            explicit_hash_key,
+            rows,
+            key,
+            metadata,
+            data,
+            data_offset: offset + data_start,
+            padding: data_start - metadata_end,
+            padded_len: length.next_multiple_of(FRAME_ALIGNMENT),
+        })
+    }
+
+    /// How many sequence numbers the frame takes.
+    pub(crate) fn row_count(&self) -> u64 {
+        self.rows.map_or(1, |rows| u64::from(rows.count))
+    }
+
+    /// Number and time of the frame whose header, if nothing more of it, is at the start of `bytes`.
+    pub(crate) fn decode_header(bytes: &[u8], signature: Signature) -> Option<(u64, Timestamp)> {
+        let fixed = bytes.first_chunk::<FIXED_HEADER_LEN>()?;
+        let [.., flags] = *fixed;
+        check_header(bytes.get(..header_len(flags))?, signature).ok()?;
+        Some((u64_at(fixed, SEQUENCE), Timestamp::from_nanos(u64_at(fixed, TIME))))
+    }
+}
+
+fn check_header(header: &[u8], signature: Signature) -> Result<(), FrameFault> {
+    let mut bytes = HeaderBytes { bytes: [0; MAX_HEADER_LEN], len: header.len() };
+    bytes.put(0, header);
+    bytes.put(HEADER_CRC, &signature.to_le_bytes());
+    let expected = crc32fast::hash(bytes.as_slice());
+    let found = header.get(HEADER_CRC..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
+    match found {
+        Some(found) if found == expected => Ok(()),
+        found => Err(FrameFault::HeaderChecksum { expected, found: found.unwrap_or(0) }),
+    }
+}
+
+fn check_body(
+    frame: &[u8],
+    start: usize,
+    metadata_end: usize,
+    data_start: usize,
+    found: u32,
+) -> Result<(), FrameFault> {
+    let expected = if metadata_end == data_start {
+        crc32fast::hash(frame.get(start..).ok_or(FrameFault::Lengths)?)
+    } else {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(frame.get(start..metadata_end).ok_or(FrameFault::Lengths)?);
+        crc.update(frame.get(data_start..).ok_or(FrameFault::Lengths)?);
+        crc.finalize()
+    };
+    if expected == found { Ok(()) } else { Err(FrameFault::BodyChecksum { expected, found }) }
+}
+
+fn take<const LEN: usize>(bytes: &mut &[u8]) -> Option<[u8; LEN]> {
+    let (field, rest) = bytes.split_first_chunk::<LEN>()?;
+    *bytes = rest;
+    Some(*field)
+}
+
+fn field<const LEN: usize>(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> [u8; LEN] {
+    header.get(offset..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; LEN])
+}
+
+fn u16_at(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> u16 {
+    u16::from_le_bytes(field(header, offset))
+}
+
+fn u32_at(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> u32 {
+    u32::from_le_bytes(field(header, offset))
+}
+
+fn u64_at(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> u64 {
+    u64::from_le_bytes(field(header, offset))
+}

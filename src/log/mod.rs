@@ -1,0 +1,20 @@
+//! One shard's log: segments, frames, index, recovery, group commit.
+//!
+//! Knows offsets, checksums and sequence; knows nothing of partition keys' meaning, hash keys or streams.
+
+pub(crate) mod append;
+pub(crate) mod background;
+pub(crate) mod commit;
+pub(crate) mod cursor;
+pub(crate) mod durability;
+pub(crate) mod frame;
+pub(crate) mod header;
+pub(crate) mod index;
+pub(crate) mod list;
+pub(crate) mod map_cache;
+pub(crate) mod options;
+pub(crate) mod prepare;
+pub(crate) mod recovery;
+pub(crate) mod scan;
+pub(crate) mod segment;
+pub(crate) mod shard_log;

@@ -1,0 +1,34 @@
+//! What all logs of one store share.
+
+use std::sync::Arc;
+
+use crate::sys::clock::Clock;
+use crate::sys::storage::Storage;
+
+use super::background::Background;
+use super::map_cache::MapCache;
+
+/// The smallest segment that can be asked for.
+pub(crate) const MIN_SEGMENT_LEN: u64 = 64 * 1024;
+/// The largest segment that can be asked for.
+pub(crate) const MAX_SEGMENT_LEN: u64 = 1 << 40;
+
+/// What all logs of one store share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) background: Background,
+    pub(crate) maps: MapCache,
+    /// Length of a shard's first segment.
+    pub(crate) first_segment_len: u64,
+    /// Length that doubling stops at.
+    pub(crate) max_segment_len: u64,
+}
+
+impl Context {
+    /// How long the segment after one of `len` bytes should be: twice as long, up to the cap.
+    pub(crate) fn segment_len_after(&self, len: u64) -> u64 {
+        len.saturating_mul(2).clamp(self.first_segment_len, self.max_segment_len)
+    }
+}

@@ -1,0 +1,277 @@
+//! Reading what a shard's directory holds, without judging it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::IoError;
+use crate::log::frame::FIXED_HEADER_LEN;
+use crate::log::header::{
+    HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState,
+};
+use crate::log::options::Context;
+use crate::log::scan::{self, Scan, Tail};
+use crate::log::segment::{Extent, Segment};
+use crate::sys::clock::Timestamp;
+use crate::sys::storage::{Access, StorageFile};
+
+use super::RecoverError;
+use super::table::SlotKind;
+
+/// A segment file and its header.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) ordinal: u64,
+    pub(super) path: PathBuf,
+    file: Arc<dyn StorageFile>,
+    /// The file's length.
+    pub(super) len: usize,
+    pub(super) identity: Option<Identity>,
+    /// Why there is no identity.
+    pub(super) fault: Option<IdentityFault>,
+    slots: SlotFact,
+    /// The header page with the slot that counts.
+    pub(super) page: usize,
+    /// The first record's number, by the slot.
+    pub(super) base: Option<u64>,
+    /// The first record's number, by its frame.
+    pub(super) first_frame: Option<u64>,
+}
+
+/// A segment whose end is known.
+#[derive(Debug)]
+pub(super) struct Examined {
+    pub(super) found: Found,
+    pub(super) kind: SlotKind,
+    /// How far its good frames go.
+    pub(super) extent: Extent,
+    /// What was found behind them, where that was looked at.
+    pub(super) tail: Option<Tail>,
+    /// The file ends before the watermark.
+    pub(super) short: bool,
+    base: u64,
+}
+
+/// Finds the segments in `dir`, oldest first, and removes what a crash left half made.
+pub(super) fn find(context: &Context, dir: &Path, shard: u32) -> Result<Vec<Found>, RecoverError> {
+    let storage = &*context.storage;
+    let mut found = Vec::new();
+    for entry in storage.list(dir).map_err(IoError::context("list", dir))? {
+        let path = dir.join(&entry.name);
+        if entry.name.ends_with(".tmp") {
+            storage.remove_file(&path).map_err(IoError::context("remove", &path))?;
+        } else if let Some(ordinal) = ordinal_of(&entry.name) {
+            found.push(Found::read(context, path, ordinal, shard)?);
+        }
+    }
+    found.sort_by_key(|found| found.ordinal);
+    Ok(found)
+}
+
+fn ordinal_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".segment")?;
+    (digits.len() == 20).then(|| digits.parse().ok()).flatten()
+}
+
+impl Found {
+    fn read(context: &Context, path: PathBuf, ordinal: u64, shard: u32) -> Result<Self, RecoverError> {
+        let file =
+            context.storage.open_file(&path, Access::Write).map_err(IoError::context("open", &path))?;
+        let mut header = vec![0; HEADER_LEN];
+        let read = file.read_at(&mut header, 0).map_err(IoError::context("read", &path))?;
+        header.truncate(read);
+        let len = file.len().map_err(IoError::context("measure", &path))?;
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+
+        let (first, second) = header.split_at(PAGE.min(header.len()));
+        let identity = match (Identity::decode(first), Identity::decode(second)) {
+            (Err(IdentityFault::NewerFormat { found }), _)
+            | (_, Err(IdentityFault::NewerFormat { found })) => {
+                return Err(RecoverError::NewerFormat { path, found });
+            }
+            (Ok(identity), _) | (_, Ok(identity)) => Ok(identity),
+            (Err(fault), Err(_)) => Err(fault),
+        };
+        // A file that was copied or renamed from elsewhere is not this shard's segment.
+        let identity = identity.and_then(|identity| {
+            let here = identity.ordinal == ordinal && identity.shard == shard;
+            if here { Ok(identity) } else { Err(IdentityFault::Fields) }
+        });
+        let Ok(identity) = identity else {
+            let fault = identity.err();
+            let (slots, page) = (SlotFact::Blank, 1);
+            let (base, first_frame) = (None, None);
+            return Ok(Self {
+                ordinal,
+                path,
+                file,
+                len,
+                identity: None,
+                fault,
+                slots,
+                page,
+                base,
+                first_frame,
+            });
+        };
+        let signature = identity.signature();
+        let slot_in =
+            |page: &[u8]| match page.get(SLOT_OFFSET..).and_then(|rest| rest.first_chunk::<SLOT_LEN>()) {
+                Some(bytes) => Slot::decode(bytes, signature),
+                None => SlotFact::Damaged,
+            };
+        let (slots, page) = SlotFact::combine([slot_in(first), slot_in(second)]);
+        let base = match slots {
+            SlotFact::Valid(slot) => Some(slot.base),
+            SlotFact::Blank | SlotFact::Damaged => None,
+        };
+        let first_frame = match base {
+            Some(_) => None,
+            None => scan::first_sequence(&*file, signature).map_err(IoError::context("read", &path))?,
+        };
+        Ok(Self {
+            ordinal,
+            path,
+            file,
+            len,
+            identity: Some(identity),
+            fault: None,
+            slots,
+            page,
+            base,
+            first_frame,
+        })
+    }
+
+    pub(super) fn slot(&self) -> Option<Slot> {
+        match self.slots {
+            SlotFact::Valid(slot) => Some(slot),
+            SlotFact::Blank | SlotFact::Damaged => None,
+        }
+    }
+
+    /// Finds out how far the good frames go. What may not be durable yet is synced first: it is about to be
+    /// served, and what is served must not disappear.
+    pub(super) fn examine(
+        self,
+        base: u64,
+        last_time: Timestamp,
+        last: bool,
+    ) -> Result<Examined, RecoverError> {
+        let Some(identity) = self.identity else {
+            let extent = Extent::empty(base, last_time);
+            return Ok(Examined {
+                found: self,
+                kind: SlotKind::Blank,
+                extent,
+                tail: None,
+                short: false,
+                base,
+            });
+        };
+        let (kind, start) = match self.slots {
+            SlotFact::Valid(slot) => (kind_of(slot.state), extent_of(&slot)),
+            SlotFact::Blank => (SlotKind::Blank, Extent::empty(base, last_time)),
+            SlotFact::Damaged => (SlotKind::Damaged, Extent::empty(base, last_time)),
+        };
+        let short = start.end > self.len;
+        let settled = match kind {
+            SlotKind::Sealed => true,
+            SlotKind::Clean => last && !short && self.is_blank_at(start.end)?,
+            SlotKind::Blank | SlotKind::Open | SlotKind::Damaged => false,
+        };
+        let (extent, tail) = if settled || short {
+            (start, None)
+        } else {
+            let failed = |action| IoError::context(action, &self.path);
+            self.file.sync_data().map_err(failed("sync"))?;
+            let capacity = usize::try_from(identity.capacity).unwrap_or(usize::MAX).min(self.len);
+            let Scan { extent, tail } =
+                scan::scan(&*self.file, identity.signature(), start, capacity).map_err(failed("read"))?;
+            (extent, Some(tail))
+        };
+        Ok(Examined { found: self, kind, extent, tail, short, base })
+    }
+
+    /// Whether nothing was written at `offset`, where the next frame would be.
+    fn is_blank_at(&self, offset: usize) -> Result<bool, RecoverError> {
+        let mut bytes = [0; FIXED_HEADER_LEN];
+        let read =
+            self.file.read_at(&mut bytes, offset as u64).map_err(IoError::context("read", &self.path))?;
+        Ok(bytes.iter().take(read).all(|&byte| byte == 0))
+    }
+
+    /// Bytes behind the header up to the last that is not zero.
+    pub(super) fn bytes_in_use(&self) -> Result<u64, RecoverError> {
+        let used = scan::last_nonzero(&*self.file, HEADER_LEN, self.len)
+            .map_err(IoError::context("read", &self.path))?;
+        Ok(used as u64)
+    }
+
+    /// As a segment without records, whatever bytes it has.
+    pub(super) fn into_empty(self, extent: Extent) -> Option<Segment> {
+        let identity = self.identity?;
+        let slot = Slot { state: SlotState::Open, ..self.slot().unwrap_or(blank_slot(extent.next)) };
+        let slot = Slot { base: extent.next, ..slot };
+        Some(Segment::sealed(self.path, identity, slot, self.page, extent))
+    }
+}
+
+impl Examined {
+    /// The number with which the following segment begins, when this one is whole.
+    pub(super) fn number_after(&self) -> u64 {
+        match self.found.slot() {
+            Some(slot) if slot.state == SlotState::Sealed => slot.successor_base,
+            _ => self.extent.next,
+        }
+    }
+
+    /// Good frames above the watermark.
+    pub(super) fn recovered_frames(&self) -> u64 {
+        self.extent.frames - self.found.slot().map_or(0, |slot| slot.frames).min(self.extent.frames)
+    }
+
+    /// The slot, or what it would say had it been written.
+    pub(super) fn slot(&self) -> Slot {
+        self.found.slot().unwrap_or(blank_slot(self.base))
+    }
+
+    pub(super) fn into_sealed(self) -> Option<Segment> {
+        let identity = self.found.identity?;
+        let slot = self.slot();
+        Some(Segment::sealed(self.found.path, identity, slot, self.found.page, self.extent))
+    }
+}
+
+fn kind_of(state: SlotState) -> SlotKind {
+    match state {
+        SlotState::Open => SlotKind::Open,
+        SlotState::Clean => SlotKind::Clean,
+        SlotState::Sealed => SlotKind::Sealed,
+    }
+}
+
+fn extent_of(slot: &Slot) -> Extent {
+    Extent {
+        end: usize::try_from(slot.end).unwrap_or(usize::MAX),
+        next: slot.next,
+        frames: slot.frames,
+        first_time: slot.first_time,
+        last_time: slot.last_time,
+    }
+}
+
+/// What the slot of a segment says that starts at `base` and has nothing durable.
+fn blank_slot(base: u64) -> Slot {
+    Slot {
+        generation: 0,
+        state: SlotState::Open,
+        base,
+        end: HEADER_LEN as u64,
+        next: base,
+        frames: 0,
+        first_time: Timestamp::EPOCH,
+        last_time: Timestamp::EPOCH,
+        successor_base: base,
+        trim: 0,
+    }
+}

@@ -1,0 +1,406 @@
+//! A segment: one file of frames, its place in the shard, and how much of it is durable.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::error::IoError;
+use crate::sys::clock::Timestamp;
+use crate::sys::region::Region;
+use crate::sys::storage::{Access, StorageFile};
+
+use super::frame::{Check, Frame};
+use super::header::{HEADER_LEN, Identity, PAGE, SLOT_OFFSET, Signature, Slot, SlotState};
+use super::index::{self, Mark, STRIDE, SparseIndex};
+use super::options::Context;
+
+/// How far a segment goes: after which offset, number and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Offset after the last frame.
+    pub(crate) end: usize,
+    /// The sequence counter after the last frame.
+    pub(crate) next: u64,
+    pub(crate) frames: u64,
+    pub(crate) first_time: Timestamp,
+    pub(crate) last_time: Timestamp,
+}
+
+impl Extent {
+    /// Of a segment without frames that continues after a record of `time`.
+    pub(crate) fn empty(base: u64, time: Timestamp) -> Self {
+        Self { end: HEADER_LEN, next: base, frames: 0, first_time: time, last_time: time }
+    }
+}
+
+/// One file of frames. Shared between the shard's writer, its readers and whoever syncs it.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    path: PathBuf,
+    identity: Identity,
+    signature: Signature,
+    /// The sequence counter of the first record.
+    base: u64,
+    progress: Progress,
+    /// Frames before this offset are on disk.
+    durable_end: AtomicUsize,
+    durability: Mutex<Durable>,
+    mapped: Mutex<Mapped>,
+    index: SparseIndex,
+}
+
+/// What the writer has appended; read by others for positions and statistics, never for access to frames.
+#[derive(Debug)]
+struct Progress {
+    end: AtomicUsize,
+    next: AtomicU64,
+    frames: AtomicU64,
+    first_time: AtomicU64,
+    last_time: AtomicU64,
+}
+
+/// The segment's slot, and the file while something of it is not durable yet.
+#[derive(Debug)]
+struct Durable {
+    file: Option<Arc<dyn StorageFile>>,
+    slot: Slot,
+    /// The page that holds `slot`.
+    page: usize,
+    /// Whether a sync has followed the writing of `slot`.
+    slot_is_durable: bool,
+}
+
+#[derive(Debug)]
+enum Mapped {
+    /// Being written, or just rolled: always mapped.
+    Live(Arc<Region>),
+    /// Mapped for as long as somebody reads it or the cache keeps it.
+    OnDemand(Weak<Region>),
+}
+
+impl Segment {
+    /// A segment that is written, or was just rolled. `slot` lies in `page` of the header and is durable.
+    pub(crate) fn live(
+        path: PathBuf,
+        identity: Identity,
+        slot: Slot,
+        page: usize,
+        extent: Extent,
+        file: Arc<dyn StorageFile>,
+        region: Arc<Region>,
+    ) -> Self {
+        Self::new(path, identity, slot, page, extent, Some(file), Mapped::Live(region))
+    }
+
+    /// A segment that will not be written any more.
+    pub(crate) fn sealed(path: PathBuf, identity: Identity, slot: Slot, page: usize, extent: Extent) -> Self {
+        Self::new(path, identity, slot, page, extent, None, Mapped::OnDemand(Weak::new()))
+    }
+
+    fn new(
+        path: PathBuf,
+        identity: Identity,
+        slot: Slot,
+        page: usize,
+        extent: Extent,
+        file: Option<Arc<dyn StorageFile>>,
+        mapped: Mapped,
+    ) -> Self {
+        Self {
+            path,
+            identity,
+            signature: identity.signature(),
+            base: slot.base,
+            progress: Progress {
+                end: AtomicUsize::new(extent.end),
+                next: AtomicU64::new(extent.next),
+                frames: AtomicU64::new(extent.frames),
+                first_time: AtomicU64::new(extent.first_time.as_nanos()),
+                last_time: AtomicU64::new(extent.last_time.as_nanos()),
+            },
+            durable_end: AtomicUsize::new(extent.end),
+            durability: Mutex::new(Durable { file, slot, page, slot_is_durable: true }),
+            mapped: Mutex::new(mapped),
+            index: SparseIndex::default(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn ordinal(&self) -> u64 {
+        self.identity.ordinal
+    }
+
+    pub(crate) fn signature(&self) -> Signature {
+        self.signature
+    }
+
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// How far the segment goes. While it is being written, the fields may be of slightly different moments.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            end: self.progress.end.load(Ordering::Acquire),
+            next: self.progress.next.load(Ordering::Relaxed),
+            frames: self.progress.frames.load(Ordering::Relaxed),
+            first_time: Timestamp::from_nanos(self.progress.first_time.load(Ordering::Relaxed)),
+            last_time: Timestamp::from_nanos(self.progress.last_time.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Notes a frame just appended. Called by the shard's writer.
+    pub(crate) fn note_append(&self, end: usize, next: u64, time: Timestamp) {
+        let frames = self.progress.frames.load(Ordering::Relaxed);
+        if frames == 0 {
+            self.progress.first_time.store(time.as_nanos(), Ordering::Relaxed);
+        }
+        self.progress.frames.store(frames + 1, Ordering::Relaxed);
+        self.progress.last_time.store(time.as_nanos(), Ordering::Relaxed);
+        self.progress.next.store(next, Ordering::Relaxed);
+        self.progress.end.store(end, Ordering::Release);
+    }
+
+    /// Frames before this offset are on disk.
+    pub(crate) fn durable_end(&self) -> usize {
+        self.durable_end.load(Ordering::Acquire)
+    }
+
+    /// Makes everything up to `extent` durable and moves the watermark there. The slot that says so becomes
+    /// durable with the segment's next sync.
+    pub(crate) fn sync(
+        &self,
+        extent: Extent,
+        state: SlotState,
+        successor_base: u64,
+        trim: u64,
+    ) -> io::Result<()> {
+        let file = self.open_for_sync()?;
+        let generation = self.durability.lock().slot.generation;
+        file.sync_data()?;
+        self.durable_end.fetch_max(extent.end, Ordering::AcqRel);
+        let mut durability = self.durability.lock();
+        if durability.slot.generation == generation {
+            durability.slot_is_durable = true;
+        }
+        let slot = Slot {
+            generation: durability.slot.generation + 1,
+            state,
+            base: self.base,
+            end: extent.end as u64,
+            next: extent.next,
+            frames: extent.frames,
+            first_time: extent.first_time,
+            last_time: extent.last_time,
+            successor_base,
+            trim: trim.max(durability.slot.trim),
+        };
+        durability.write_slot(&*file, slot, self.signature)
+    }
+
+    /// Makes the slot durable too. With `SlotState::Sealed` or `Clean` in it, nothing is left to sync, and the file
+    /// is closed (the mapping stays).
+    pub(crate) fn sync_slot(&self) -> io::Result<()> {
+        let file = self.open_for_sync()?;
+        let generation = self.durability.lock().slot.generation;
+        file.sync_data()?;
+        let mut durability = self.durability.lock();
+        if durability.slot.generation == generation {
+            durability.slot_is_durable = true;
+            if durability.slot.state == SlotState::Sealed {
+                durability.file = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the first slot of a segment just created. A sync makes it durable together with the first frames.
+    pub(crate) fn write_first_slot(&self) -> io::Result<()> {
+        let file = self.open_for_sync()?;
+        let mut durability = self.durability.lock();
+        let slot = Slot { generation: durability.slot.generation + 1, ..durability.slot };
+        durability.write_slot(&*file, slot, self.signature)
+    }
+
+    /// Whether the slot as last written is durable.
+    pub(crate) fn slot_is_durable(&self) -> bool {
+        self.durability.lock().slot_is_durable
+    }
+
+    /// The slot as last written.
+    pub(crate) fn slot(&self) -> Slot {
+        self.durability.lock().slot
+    }
+
+    /// Writes a slot and syncs it: for changes of state that must be durable before anything else happens.
+    pub(crate) fn change_slot(&self, change: impl FnOnce(&mut Slot)) -> io::Result<()> {
+        let file = self.open_for_sync()?;
+        {
+            let mut durability = self.durability.lock();
+            let mut slot = durability.slot;
+            change(&mut slot);
+            slot.generation += 1;
+            durability.write_slot(&*file, slot, self.signature)?;
+        }
+        self.sync_slot()
+    }
+
+    fn open_for_sync(&self) -> io::Result<Arc<dyn StorageFile>> {
+        self.durability.lock().file.clone().ok_or_else(|| io::Error::other("the segment's file is closed"))
+    }
+
+    /// Lends the file again to a segment whose file was closed.
+    pub(crate) fn reopen(&self, context: &Context) -> io::Result<()> {
+        let mut durability = self.durability.lock();
+        if durability.file.is_none() {
+            durability.file = Some(context.storage.open_file(&self.path, Access::Write)?);
+        }
+        Ok(())
+    }
+
+    /// The segment's bytes, mapped now if they are not yet.
+    pub(crate) fn region(&self, context: &Context) -> Result<Arc<Region>, IoError> {
+        let mut mapped = self.mapped.lock();
+        match &*mapped {
+            Mapped::Live(region) => return Ok(Arc::clone(region)),
+            Mapped::OnDemand(region) => {
+                if let Some(region) = region.upgrade() {
+                    return Ok(region);
+                }
+            }
+        }
+        let region = self.map_sealed(context)?;
+        *mapped = Mapped::OnDemand(Arc::downgrade(&region));
+        drop(mapped);
+        context.maps.keep(Arc::clone(&region));
+        Ok(region)
+    }
+
+    fn map_sealed(&self, context: &Context) -> Result<Arc<Region>, IoError> {
+        let failed = |source| IoError::new("map", &self.path, source);
+        let file = context.storage.open_file(&self.path, Access::Read).map_err(failed)?;
+        // Never map past the end of the file, whatever it was shortened by: that would be a SIGBUS. The
+        // reader finds that frames are missing.
+        let available = usize::try_from(file.len().map_err(failed)?).unwrap_or(usize::MAX);
+        let end = self.extent().end.min(available - available % 8);
+        if end <= HEADER_LEN {
+            let gone = io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than its header");
+            return if self.extent().end <= HEADER_LEN { self.map_empty(&*file) } else { Err(failed(gone)) };
+        }
+        let map = file.map(end, Access::Read).map_err(failed)?;
+        Region::sealed(map, HEADER_LEN, end).ok_or_else(|| failed(io::Error::other("the bounds do not fit")))
+    }
+
+    fn map_empty(&self, file: &dyn StorageFile) -> Result<Arc<Region>, IoError> {
+        let failed = |source| IoError::new("map", &self.path, source);
+        let map = file.map(HEADER_LEN, Access::Read).map_err(failed)?;
+        Region::sealed(map, HEADER_LEN, HEADER_LEN)
+            .ok_or_else(|| failed(io::Error::other("the bounds do not fit")))
+    }
+
+    /// Nobody writes here any more: from now on the segment is mapped only while it is read.
+    pub(crate) fn unpin(&self, context: &Context) {
+        let mut mapped = self.mapped.lock();
+        if let Mapped::Live(region) = &*mapped {
+            let region = Arc::clone(region);
+            *mapped = Mapped::OnDemand(Arc::downgrade(&region));
+            drop(mapped);
+            context.maps.keep(region);
+        }
+    }
+
+    /// The index, for the writer to add to.
+    pub(crate) fn index(&self) -> &SparseIndex {
+        &self.index
+    }
+
+    /// A frame at or before the first one for which `is_before` fails, as near as the index knows.
+    pub(crate) fn seek(
+        &self,
+        context: &Context,
+        region: &Region,
+        is_before: impl Fn(&Mark) -> bool,
+    ) -> usize {
+        self.complete_index(context, region);
+        let Some(mark) = self.index.last_before(is_before) else {
+            return HEADER_LEN;
+        };
+        let published = region.extent().end;
+        let frame = region
+            .bytes(mark.offset..published)
+            .and_then(|bytes| Frame::decode(bytes, mark.offset, self.signature, Check::Header).ok());
+        match frame {
+            Some(frame) if frame.sequence == mark.sequence && frame.time == mark.time => mark.offset,
+            // Wrong, however that came about: do without, and make it anew next time.
+            _ => {
+                self.index.clear();
+                HEADER_LEN
+            }
+        }
+    }
+
+    /// Fills in the marks of what was appended before this process opened the segment.
+    fn complete_index(&self, context: &Context, region: &Region) {
+        let missing_until = self.index.covered_from().unwrap_or(region.extent().end);
+        if missing_until <= HEADER_LEN + STRIDE {
+            return;
+        }
+        let marks = index::load(&*context.storage, &self.path, &self.identity, missing_until)
+            .unwrap_or_else(|| scan_marks(region, self.signature, missing_until));
+        self.index.prepend(marks);
+    }
+
+    /// Keeps the index beside the segment. Failing costs a scan later, nothing else.
+    pub(crate) fn save_index(&self, context: &Context) -> io::Result<()> {
+        if self.extent().end <= HEADER_LEN + STRIDE {
+            return Ok(());
+        }
+        if let Ok(region) = self.region(context) {
+            self.complete_index(context, &region);
+        }
+        self.index.save(&*context.storage, &self.path, &self.identity)
+    }
+}
+
+impl Durable {
+    /// Writes a slot, never over the one that is durable.
+    fn write_slot(&mut self, file: &dyn StorageFile, slot: Slot, signature: Signature) -> io::Result<()> {
+        if self.slot_is_durable {
+            self.page = 1 - self.page;
+        }
+        self.slot_is_durable = false;
+        self.slot = slot;
+        file.write_all_at(&slot.encode(signature), (self.page * PAGE + SLOT_OFFSET) as u64)
+    }
+}
+
+/// Walks the frames before `until` and marks one in every [`STRIDE`] bytes. Stops at the first that is damaged.
+fn scan_marks(region: &Region, signature: Signature, until: usize) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut offset = HEADER_LEN;
+    let mut next_mark = HEADER_LEN;
+    let Some(bytes) = region.bytes(HEADER_LEN..until.min(region.extent().end)) else {
+        return marks;
+    };
+    while let Some(rest) = bytes.get(offset - HEADER_LEN..).filter(|rest| !rest.is_empty()) {
+        let Ok(frame) = Frame::decode(rest, offset, signature, Check::Header) else {
+            break;
+        };
+        if offset >= next_mark {
+            marks.push(Mark { sequence: frame.sequence, time: frame.time, offset });
+            next_mark = offset + STRIDE;
+        }
+        offset += frame.padded_len;
+    }
+    marks
+}

@@ -1,0 +1,338 @@
+//! The log of one shard.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::error::{IoError, SyncError};
+use crate::sys::clock::Timestamp;
+use crate::sys::storage::remove_if_there;
+
+use super::append::{Ahead, AppendError, Appender, Place, ShardDir, StartingPoint};
+use super::commit::Commit;
+use super::durability::Durability;
+use super::frame::Draft;
+use super::header::SlotState;
+use super::list::SegmentList;
+use super::options::Context;
+use super::prepare::{self, Preparation};
+use super::segment::Segment;
+
+/// One shard's log: a list of segments, one writer's state under a lock, and a group commit.
+#[derive(Debug)]
+pub(crate) struct ShardLog {
+    context: Arc<Context>,
+    dir: ShardDir,
+    shard: u32,
+    list: SegmentList,
+    preparation: Preparation,
+    /// Set once a sync has failed.
+    poison: OnceLock<SyncError>,
+    commit: Commit,
+    appender: Mutex<Appender>,
+    /// Signalled after each append; waited for with the appender's lock, which makes the wake-up sure.
+    appended: Condvar,
+}
+
+impl ShardLog {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        dir: ShardDir,
+        shard: u32,
+        list: SegmentList,
+        start: StartingPoint,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            context,
+            dir,
+            shard,
+            list,
+            preparation: Preparation::default(),
+            poison: OnceLock::new(),
+            commit: Commit::new(start.next),
+            appender: Mutex::new(Appender::new(start)),
+            appended: Condvar::new(),
+        })
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn shard(&self) -> u32 {
+        self.shard
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn list(&self) -> &SegmentList {
+        &self.list
+    }
+
+    /// Why the shard takes no more writes, if a sync has failed.
+    pub(crate) fn poison(&self) -> Option<&SyncError> {
+        self.poison.get()
+    }
+
+    /// The counter that the next record will get, and the time of the last one.
+    pub(crate) fn tip(&self) -> (u64, Timestamp) {
+        let appender = self.appender.lock();
+        (appender.next(), appender.last_time())
+    }
+
+    /// Every record below this counter is durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.commit.durable()
+    }
+
+    /// How many syncs have made records of this shard durable since it was opened.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.commit.syncs()
+    }
+
+    /// Why preparing the next segment failed, if it did: the next roll will fail too, unless something changes.
+    pub(crate) fn preparation_failure(&self) -> Option<IoError> {
+        self.preparation.failure()
+    }
+
+    /// Takes the append lock for any number of records, which share one clock reading.
+    pub(crate) fn session(self: &Arc<Self>) -> Session<'_> {
+        let appender = self.appender.lock();
+        Session { log: self, appender, now: self.context.clock.now() }
+    }
+
+    /// Returns once everything before `target` is durable; many callers share one sync.
+    pub(crate) fn sync_to(self: &Arc<Self>, target: u64) -> Result<(), SyncError> {
+        self.commit.reach(target, || self.sync_now())
+    }
+
+    /// Makes everything durable that has been appended so far.
+    pub(crate) fn sync(self: &Arc<Self>) -> Result<(), SyncError> {
+        let target = self.appender.lock().next();
+        self.sync_to(target)
+    }
+
+    /// Waits, without causing a sync, until everything before `target` is durable. Returns whether it is.
+    pub(crate) fn wait_durable(&self, target: u64, deadline: Option<Instant>) -> Result<bool, SyncError> {
+        self.commit.wait_durable(target, deadline)
+    }
+
+    /// Waits until `arrived`, which is asked after each append, or until the log is closed or poisoned or the
+    /// deadline has passed.
+    pub(crate) fn wait_appended(&self, deadline: Option<Instant>, arrived: impl Fn() -> bool) {
+        let mut appender = self.appender.lock();
+        while !arrived() && !appender.is_closed() && self.poison.get().is_none() {
+            match deadline {
+                None => self.appended.wait(&mut appender),
+                Some(deadline) => {
+                    if self.appended.wait_until(&mut appender, deadline).timed_out() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`wait_appended`](Self::wait_appended), asking after each sync.
+    pub(crate) fn wait_synced(&self, deadline: Option<Instant>, arrived: impl Fn() -> bool) {
+        self.commit.wait_for(deadline, arrived);
+    }
+
+    /// One sync: everything appended when it starts is durable when it ends.
+    fn sync_now(self: &Arc<Self>) -> Result<u64, SyncError> {
+        let (plan, next) = {
+            let mut appender = self.appender.lock();
+            (appender.plan_sync(), appender.next())
+        };
+        let Some(plan) = plan else {
+            return Ok(next);
+        };
+        for (segment, extent, rolled) in plan.segments {
+            let state = if rolled { SlotState::Sealed } else { SlotState::Open };
+            segment
+                .sync(extent, state, extent.next, plan.trim)
+                .map_err(|source| self.fail_sync(&segment, source))?;
+            if rolled {
+                self.appender.lock().forget_synced(&segment);
+                self.retire_later(segment);
+            }
+        }
+        Ok(plan.next)
+    }
+
+    /// A failed sync is final: the kernel may have dropped the pages, and the next sync would not tell.
+    fn fail_sync(&self, segment: &Segment, source: std::io::Error) -> SyncError {
+        let error = SyncError { path: segment.path().to_owned(), source: Arc::new(source) };
+        let error = self.poison.get_or_init(|| error).clone();
+        self.commit.fail(error.clone());
+        // Under the lock, so that nobody can be between looking and waiting.
+        let appender = self.appender.lock();
+        self.appended.notify_all();
+        drop(appender);
+        error
+    }
+
+    /// Finishes a rolled segment in the background: its slot, its index, its mapping.
+    fn retire_later(self: &Arc<Self>, segment: Arc<Segment>) {
+        let log = Arc::downgrade(self);
+        self.context.background.schedule(Duration::ZERO, move || {
+            if let Some(log) = log.upgrade() {
+                log.retire(&segment);
+            }
+        });
+    }
+
+    fn retire(&self, segment: &Segment) {
+        if let Err(source) = segment.sync_slot() {
+            self.fail_sync(segment, source);
+            return;
+        }
+        // An index that cannot be saved is made anew by whoever needs it.
+        drop(segment.save_index(&self.context));
+        segment.unpin(&self.context);
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            context: &self.context,
+            dir: &self.dir,
+            shard: self.shard,
+            list: &self.list,
+            preparation: &self.preparation,
+            poison: &self.poison,
+        }
+    }
+
+    fn schedule_sync(self: &Arc<Self>, delay: Duration) {
+        let log = Arc::downgrade(self);
+        self.context.background.schedule(delay, move || {
+            if let Some(log) = log.upgrade() {
+                // A failure has poisoned the shard: the next put and everybody who waits are told.
+                drop(log.sync());
+            }
+        });
+    }
+
+    fn schedule_ahead(self: &Arc<Self>, ahead: Ahead) {
+        let background = &self.context.background;
+        match ahead {
+            Ahead::Prepare(wanted) => {
+                if self.preparation.schedule(wanted.ordinal) {
+                    let log = Arc::downgrade(self);
+                    background.schedule(Duration::ZERO, move || {
+                        if let Some(log) = log.upgrade() {
+                            log.preparation.run(wanted.ordinal, || {
+                                prepare::create(&log.context, log.dir.path(), wanted)
+                            });
+                        }
+                    });
+                }
+            }
+            Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
+                // Pages that could not be faulted in ahead are faulted in when they are written.
+                drop(region.mapping().populate(range));
+            }),
+        }
+    }
+
+    /// Ends appends, makes everything durable, and says so on disk, so that the next opening has nothing to do.
+    pub(crate) fn close(self: &Arc<Self>) -> Result<(), CloseError> {
+        let (active, next) = {
+            let mut appender = self.appender.lock();
+            let active = appender.close();
+            self.appended.notify_all();
+            (active, appender.next())
+        };
+        self.sync_to(next)?;
+        self.commit.close();
+        if let Some(prepared) = self.preparation.take() {
+            remove_if_there(&*self.context.storage, &prepared.path)
+                .map_err(IoError::context("remove", &prepared.path))?;
+        }
+        for segment in self.list.all() {
+            if !segment.slot_is_durable() {
+                segment.sync_slot().map_err(|source| self.fail_sync(&segment, source))?;
+            }
+        }
+        let Some(active) = active else {
+            return Ok(());
+        };
+        if active.slot().state == SlotState::Open {
+            active
+                .change_slot(|slot| slot.state = SlotState::Clean)
+                .map_err(|source| self.fail_sync(&active, source))?;
+            // Derived: made anew if it cannot be saved.
+            drop(active.save_index(&self.context));
+        }
+        Ok(())
+    }
+}
+
+impl ShardLog {
+    /// Takes no more appends, and leaves the files alone: they are being deleted.
+    pub(crate) fn abandon(&self) {
+        drop(self.appender.lock().close());
+        self.appended.notify_all();
+        self.commit.close();
+    }
+}
+
+/// Why a log could not be closed in good order. Reopening recovers.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum CloseError {
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// The append lock of a shard, held for one batch.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    log: &'a Arc<ShardLog>,
+    appender: MutexGuard<'a, Appender>,
+    now: Timestamp,
+}
+
+impl Session<'_> {
+    /// The counter that the next record will get.
+    pub(crate) fn next(&self) -> u64 {
+        self.appender.next()
+    }
+
+    /// Appends one frame; returns its sequence counter.
+    pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Result<u64, AppendError> {
+        let outcome = self.appender.append(&self.log.place(), draft, self.now);
+        if let Err(AppendError::Poisoned(error)) = &outcome {
+            self.log.commit.fail(error.clone());
+        }
+        outcome
+    }
+
+    /// Releases the lock and sees to the appended records' durability, without waiting. Returns the counter that
+    /// [`ShardLog::sync_to`] takes to wait for it.
+    pub(crate) fn finish(mut self, durability: Durability) -> u64 {
+        let target = self.appender.next();
+        let ahead = self.appender.look_ahead(&self.log.place());
+        let sync_in = match durability {
+            Durability::Periodic(within) => {
+                self.appender.sync_by(self.now.saturating_add(within)).then_some(within)
+            }
+            Durability::Buffered | Durability::Immediate => None,
+        };
+        let log = self.log;
+        drop(self.appender);
+        log.appended.notify_all();
+        if let Some(ahead) = ahead {
+            log.schedule_ahead(ahead);
+        }
+        if let Some(delay) = sync_in {
+            log.schedule_sync(delay);
+        }
+        target
+    }
+}

@@ -1,0 +1,311 @@
+//! The store, as its users hold it.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::Mutex;
+
+use crate::error::{IoError, SyncError};
+use crate::log::background::Background;
+use crate::log::map_cache::MapCache;
+use crate::log::options::Context;
+use crate::log::recovery::RecoveryReport;
+use crate::log::shard_log::ShardLog;
+use crate::sys::storage::{Lock, remove_tree, replace_file};
+
+use super::error::{CloseError, CreateStreamError, OpenError, StreamError};
+use super::layout::{self, Layout};
+use super::manifest::{self, StreamManifest};
+use super::name;
+use super::open::{self, StreamEntry};
+use super::options::{Maintenance, StoreOptions, StreamOptions};
+use super::stream_handle::Stream;
+
+/// A store: a directory of streams, open for writing in this process alone.
+///
+/// A handle; clones share the store. When the last handle of the store and of its streams is dropped, everything is
+/// synced and closed in good order. [`close`](Self::close) does the same and tells of errors.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("data");
+/// use riverbed::{Store, StreamOptions};
+///
+/// let store = Store::open(&path)?;
+/// store.create_stream("clicks", StreamOptions::new().shards(4))?;
+/// assert_eq!(store.list_streams(), ["clicks"]);
+/// store.close()?;
+///
+/// let store = Store::open(&path)?;
+/// let clicks = store.open_stream("clicks")?;
+/// assert_eq!(clicks.shards().len(), 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+/// What all handles of one store share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    layout: Layout,
+    options: StoreOptions,
+    context: Arc<Context>,
+    report: RecoveryReport,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    streams: BTreeMap<String, StreamEntry>,
+    /// The writer's lock; gone once the store is closed.
+    lock: Option<Box<dyn Debug + Send + Sync>>,
+    /// Makes names in the scratch directory differ.
+    scratched: u64,
+}
+
+impl Store {
+    /// Opens the store in the directory `path` for writing with default options, creating it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`StoreOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// Options to open a store with.
+    pub fn options() -> StoreOptions {
+        StoreOptions::new()
+    }
+
+    pub(crate) fn open_with(options: StoreOptions, path: PathBuf) -> Result<Self, OpenError> {
+        let layout = Layout::new(path);
+        let lock = match open::lock_and_create(&options, &layout)? {
+            Lock::Acquired(lock) => Some(lock),
+            Lock::Held { holder } => {
+                return Err(OpenError::Locked { path: layout.root().to_owned(), holder });
+            }
+        };
+        let background = match options.maintenance {
+            Maintenance::Threads => Background::threads(),
+            Maintenance::Manual => Background::manual(Arc::clone(&options.clock)),
+        };
+        let context = Arc::new(Context {
+            storage: Arc::clone(&options.storage),
+            clock: Arc::clone(&options.clock),
+            background,
+            maps: MapCache::new(options.max_mapped_segments),
+            first_segment_len: options.first_segment_len,
+            max_segment_len: options.max_segment_len,
+        });
+        let (streams, report) = open::open_streams(&options, &context, &layout)?;
+        let state = Mutex::new(State { streams, lock, scratched: 0 });
+        Ok(Self { shared: Arc::new(Shared { layout, options, context, report, state }) })
+    }
+
+    /// The store's directory.
+    pub fn path(&self) -> &Path {
+        self.shared.layout.root()
+    }
+
+    /// What opening the store found, and did about it.
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.shared.report
+    }
+
+    /// Creates a stream. When this returns, it is durable; when it fails, there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateStreamError`]: a name that is not allowed or in use, a shard count out of range, no room.
+    #[expect(clippy::needless_pass_by_value, reason = "options are built for one call")]
+    pub fn create_stream(&self, name: &str, options: StreamOptions) -> Result<Stream, CreateStreamError> {
+        name::check(name)?;
+        let count = options.shard_count().ok_or(CreateStreamError::ShardCount { shards: options.shards })?;
+        let shared = &self.shared;
+        let mut state = shared.state.lock();
+        if state.lock.is_none() {
+            return Err(CreateStreamError::Closed);
+        }
+        if state.streams.contains_key(name) {
+            return Err(CreateStreamError::Exists { name: name.to_owned() });
+        }
+        let created = shared.options.clock.now().as_nanos();
+        let manifest = StreamManifest::uniform(created, options.durability, count);
+        let scratch = shared.scratch_path(&mut state);
+        let path = shared.layout.stream(name);
+        if let Err(error) = shared.write_stream(&manifest, &scratch, &path) {
+            // Best effort: opening the store empties the scratch directory anyway.
+            drop(remove_tree(&*shared.options.storage, &scratch));
+            return Err(error.into());
+        }
+        let shards =
+            manifest.shards.iter().map(|shard| open::new_shard(&shared.context, &path, shard)).collect();
+        let durability = options.durability.unwrap_or(shared.options.durability);
+        let core = open::core(name, durability, shards)
+            .map_err(|fault| IoError::new("create", &path, io::Error::other(fault.to_string())))?;
+        state.streams.insert(name.to_owned(), Ok(Arc::clone(&core)));
+        Ok(Stream::new(core, Arc::clone(shared)))
+    }
+
+    /// Opens a stream that exists.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`]: no stream of that name, or one whose manifest is damaged.
+    pub fn open_stream(&self, name: &str) -> Result<Stream, StreamError> {
+        name::check(name)?;
+        let state = self.shared.state.lock();
+        if state.lock.is_none() {
+            return Err(StreamError::Closed);
+        }
+        match state.streams.get(name) {
+            Some(Ok(core)) => Ok(Stream::new(Arc::clone(core), Arc::clone(&self.shared))),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(StreamError::NotFound { name: name.to_owned() }),
+        }
+    }
+
+    /// Deletes a stream with all its records. Handles of it stay valid for reading what they hold mapped; their puts
+    /// fail. Once this returns, the stream is gone for good, whatever happens.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`]. After [`StreamError::Io`] the stream is either there or gone, never in between.
+    pub fn delete_stream(&self, name: &str) -> Result<(), StreamError> {
+        name::check(name)?;
+        let shared = &self.shared;
+        let storage = &*shared.options.storage;
+        let mut state = shared.state.lock();
+        if state.lock.is_none() {
+            return Err(StreamError::Closed);
+        }
+        if !state.streams.contains_key(name) {
+            return Err(StreamError::NotFound { name: name.to_owned() });
+        }
+        let path = shared.layout.stream(name);
+        let scratch = shared.scratch_path(&mut state);
+        storage.rename(&path, &scratch).map_err(IoError::context("rename", &path))?;
+        if let Some(Ok(core)) = state.streams.remove(name) {
+            core.logs().for_each(|log| log.abandon());
+        }
+        let streams = shared.layout.streams();
+        storage.sync_dir(&streams).map_err(IoError::context("sync", &streams))?;
+        remove_tree(storage, &scratch).map_err(IoError::context("remove", &scratch))?;
+        Ok(())
+    }
+
+    /// The names of all streams, sorted.
+    pub fn list_streams(&self) -> Vec<String> {
+        self.shared.state.lock().streams.keys().cloned().collect()
+    }
+
+    /// Makes everything durable that has been put so far, in all streams.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError`] for the first shard whose sync fails, or has failed before. The others are synced all the same.
+    pub fn sync(&self) -> Result<(), SyncError> {
+        self.shared.logs().iter().map(ShardLog::sync).fold(Ok(()), Result::and)
+    }
+
+    /// Does the background work that is due, on this thread, and returns how many pieces there were. Only of use with
+    /// [`Maintenance::Manual`].
+    pub fn maintain(&self) -> usize {
+        self.shared.context.background.run_due()
+    }
+
+    /// Syncs and closes the store in good order, for all its handles: puts fail from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError`] when something could not be made durable. The store is closed all the same, and opening it again
+    /// recovers.
+    pub fn close(&self) -> Result<(), CloseError> {
+        self.shared.close()
+    }
+}
+
+impl Shared {
+    pub(crate) fn clock(&self) -> &Arc<dyn crate::sys::clock::Clock> {
+        &self.options.clock
+    }
+
+    fn scratch_path(&self, state: &mut State) -> PathBuf {
+        state.scratched += 1;
+        self.layout.scratch().join(state.scratched.to_string())
+    }
+
+    /// Writes a stream's directory under a scratch name and gives it its own.
+    fn write_stream(&self, manifest: &StreamManifest, scratch: &Path, path: &Path) -> Result<(), IoError> {
+        let storage = &*self.options.storage;
+        let file = scratch.join(layout::STREAM_MANIFEST);
+        let bytes = manifest::encode(manifest)
+            .map_err(|fault| IoError::new("write", &file, io::Error::other(fault.to_string())))?;
+        storage.create_dir(scratch).map_err(IoError::context("create", scratch))?;
+        replace_file(storage, &file, &bytes).map_err(IoError::context("write", &file))?;
+        storage.rename(scratch, path).map_err(IoError::context("rename", scratch))?;
+        let streams = self.layout.streams();
+        if let Err(error) = storage.sync_dir(&streams) {
+            // Not durable, so not created: take the name back.
+            drop(storage.rename(path, scratch));
+            return Err(IoError::new("sync", &streams, error));
+        }
+        Ok(())
+    }
+
+    fn logs(&self) -> Vec<Arc<ShardLog>> {
+        let state = self.state.lock();
+        state.streams.values().flatten().flat_map(|core| core.logs().map(Arc::clone)).collect()
+    }
+
+    fn close(&self) -> Result<(), CloseError> {
+        let lock = self.state.lock().lock.take();
+        if lock.is_none() {
+            return Ok(());
+        }
+        let logs = self.logs();
+        self.context.background.stop();
+        let outcome = close_all(&logs);
+        // Only now may another writer come.
+        drop(lock);
+        outcome
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Whoever wants to know of errors calls `close`; what was not closed in good order is recovered.
+        drop(self.close());
+    }
+}
+
+/// Closes logs on a few threads, since each waits for the disk.
+fn close_all(logs: &[Arc<ShardLog>]) -> Result<(), CloseError> {
+    const AT_ONCE: usize = 8;
+    let share = logs.len().div_ceil(AT_ONCE).max(1);
+    let close_share = |logs: &[Arc<ShardLog>]| {
+        logs.iter().map(|log| log.close().map_err(CloseError::from)).fold(Ok(()), Result::and)
+    };
+    if logs.len() <= 1 || logs.first().is_some_and(|log| log.context().background.is_manual()) {
+        return close_share(logs);
+    }
+    thread::scope(|scope| {
+        let workers: Vec<_> = logs.chunks(share).map(|logs| scope.spawn(move || close_share(logs))).collect();
+        workers
+            .into_iter()
+            .map(|worker| match worker.join() {
+                Ok(outcome) => outcome,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .fold(Ok(()), Result::and)
+    })
+}

@@ -1,0 +1,52 @@
+//! Where in the directory things are.
+
+use std::path::{Path, PathBuf};
+
+/// The names that a store's directory has, and no others.
+pub(crate) const LOCK: &str = "LOCK";
+pub(crate) const STORE_MANIFEST: &str = "store.json";
+pub(crate) const STREAMS: &str = "streams";
+/// Streams that are being created or deleted. Emptied when the store is opened.
+pub(crate) const SCRATCH: &str = "scratch";
+pub(crate) const STREAM_MANIFEST: &str = "stream.json";
+
+/// The paths of one store.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join(LOCK)
+    }
+
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.root.join(STORE_MANIFEST)
+    }
+
+    pub(crate) fn streams(&self) -> PathBuf {
+        self.root.join(STREAMS)
+    }
+
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.root.join(SCRATCH)
+    }
+
+    pub(crate) fn stream(&self, name: &str) -> PathBuf {
+        self.streams().join(name)
+    }
+}
+
+/// A shard's directory in its stream's.
+pub(crate) fn shard_dir(stream: &Path, shard: u32) -> PathBuf {
+    stream.join(format!("shard-{shard:06}"))
+}

@@ -1,0 +1,10 @@
+//! Stores: a directory of streams with one writer.
+
+pub(crate) mod error;
+pub(crate) mod handle;
+pub(crate) mod layout;
+pub(crate) mod manifest;
+pub(crate) mod name;
+pub(crate) mod open;
+pub(crate) mod options;
+pub(crate) mod stream_handle;

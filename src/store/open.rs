@@ -1,0 +1,301 @@
+//! Opening a store: the lock, the manifests, and every shard's recovery, several at a time.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::error::IoError;
+use crate::log::append::ShardDir;
+use crate::log::options::Context;
+use crate::log::recovery::{Recovered, RecoveryReport, ShardRecovery, recover};
+use crate::log::shard_log::ShardLog;
+use crate::stream::core::StreamCore;
+use crate::stream::hash_key::HashKey;
+use crate::stream::hash_range::HashKeyRange;
+use crate::stream::shard_id::ShardId;
+use crate::stream::shard_map::{Shard, ShardMap};
+use crate::sys::storage::{Lock, Storage, read_file, remove_tree, replace_file};
+
+use super::error::{OpenError, StreamError};
+use super::layout::{self, Layout};
+use super::manifest::{self, ManifestFault, ShardManifest, StoreManifest, StreamManifest};
+use super::options::{OnProgress, RecoveryProgress, StoreOptions};
+
+/// A stream, or why it cannot be used.
+pub(crate) type StreamEntry = Result<Arc<StreamCore>, StreamError>;
+
+/// Takes the lock of the store at `layout`, creating what is missing of it.
+pub(crate) fn lock_and_create(options: &StoreOptions, layout: &Layout) -> Result<Lock, OpenError> {
+    let storage = &*options.storage;
+    let root = layout.root();
+    let entries = match storage.list(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && options.create => {
+            create_dirs(storage, root)?;
+            Vec::new()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::NotFound { path: root.to_owned() });
+        }
+        Err(error) => return Err(IoError::new("open", root, error).into()),
+    };
+    let has_manifest = entries.iter().any(|entry| entry.name == layout::STORE_MANIFEST);
+    if !has_manifest {
+        let ours = [layout::LOCK, layout::STREAMS, layout::SCRATCH, "store.json.tmp"];
+        if let Some(foreign) = entries.iter().find(|entry| !ours.contains(&&*entry.name)) {
+            return Err(OpenError::NotAStore { path: root.to_owned(), found: foreign.name.clone() });
+        }
+        if !options.create {
+            return Err(OpenError::NotFound { path: root.to_owned() });
+        }
+    }
+    let path = layout.lock();
+    let lock = storage.lock(&path, &about_me()).map_err(IoError::context("lock", &path))?;
+    if let Lock::Held { holder } = lock {
+        return Err(OpenError::Locked { path: root.to_owned(), holder });
+    }
+    if has_manifest {
+        check_manifest(storage, &layout.manifest())?;
+    } else {
+        create_store(options, layout)?;
+    }
+    Ok(lock)
+}
+
+fn about_me() -> String {
+    let program = std::env::current_exe().ok();
+    let program =
+        program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    format!("process {} of {}", std::process::id(), program.as_deref().unwrap_or("an unnamed program"))
+}
+
+/// Creates a directory with its ancestors, each durable in its parent.
+fn create_dirs(storage: &dyn Storage, path: &Path) -> Result<(), OpenError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match storage.create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent != Path::new(".") => {
+            create_dirs(storage, parent)?;
+            storage.create_dir(path).map_err(IoError::context("create", path))?;
+        }
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(IoError::new("create", path, error).into());
+        }
+        _ => {}
+    }
+    storage.sync_dir(parent).map_err(IoError::context("sync", parent))?;
+    Ok(())
+}
+
+/// Makes an empty directory a store. The manifest comes last: until it is there, this is done again.
+fn create_store(options: &StoreOptions, layout: &Layout) -> Result<(), OpenError> {
+    let storage = &*options.storage;
+    for dir in [layout.streams(), layout.scratch()] {
+        match storage.create_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(IoError::new("create", &dir, error).into());
+            }
+            _ => {}
+        }
+    }
+    let path = layout.manifest();
+    let body = StoreManifest { created: options.clock.now().as_nanos() };
+    let bytes = manifest::encode(&body)
+        .map_err(|fault| IoError::new("write", &path, io::Error::other(fault.to_string())))?;
+    replace_file(storage, &path, &bytes).map_err(IoError::context("write", &path))?;
+    Ok(())
+}
+
+fn check_manifest(storage: &dyn Storage, path: &Path) -> Result<StoreManifest, OpenError> {
+    let bytes = read_file(storage, path).map_err(IoError::context("read", path))?;
+    manifest::decode(&bytes).map_err(|fault| match fault {
+        ManifestFault::NewerFormat { found } => {
+            OpenError::NewerFormat { path: path.to_owned(), found, supported: manifest::FORMAT }
+        }
+        fault => OpenError::Damaged { path: path.to_owned(), reason: fault.to_string() },
+    })
+}
+
+/// Opens every stream of the store.
+pub(crate) fn open_streams(
+    options: &StoreOptions,
+    context: &Arc<Context>,
+    layout: &Layout,
+) -> Result<(BTreeMap<String, StreamEntry>, RecoveryReport), OpenError> {
+    let started = Instant::now();
+    let storage = &*context.storage;
+    let scratch = layout.scratch();
+    for entry in storage.list(&scratch).map_err(IoError::context("list", &scratch))? {
+        let path = scratch.join(&entry.name);
+        remove_tree(storage, &path).map_err(IoError::context("remove", &path))?;
+    }
+    let mut manifests = Vec::new();
+    let streams = layout.streams();
+    for entry in storage.list(&streams).map_err(IoError::context("list", &streams))? {
+        if entry.is_dir {
+            let path = layout.stream(&entry.name);
+            let manifest = read_stream_manifest(storage, &path)?;
+            manifests.push((entry.name, path, manifest));
+        }
+    }
+    let mut tasks = Vec::new();
+    for (name, path, manifest) in &manifests {
+        if let Ok(manifest) = manifest {
+            tasks.extend(manifest.shards.iter().map(|shard| Task { stream: name, path, shard }));
+        }
+    }
+    let mut opened = open_shards(context, &tasks, options.on_recovery_progress.as_ref())?.into_iter();
+    let mut entries = BTreeMap::new();
+    let mut report = RecoveryReport::default();
+    for (name, path, manifest) in manifests {
+        let entry = match manifest {
+            Ok(manifest) => {
+                let mut shards = Vec::with_capacity(manifest.shards.len());
+                for (shard, recovery) in opened.by_ref().take(manifest.shards.len()) {
+                    shards.push(shard);
+                    report.shards.extend(recovery);
+                }
+                core(&name, manifest.durability.map(Into::into).unwrap_or(options.durability), shards)
+                    .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))
+            }
+            Err(error) => Err(error),
+        };
+        entries.insert(name, entry);
+    }
+    report.elapsed = started.elapsed();
+    Ok((entries, report))
+}
+
+/// Reads the manifest of the stream in `path`. A damaged one concerns that stream alone; one of a newer format,
+/// the whole store.
+fn read_stream_manifest(
+    storage: &dyn Storage,
+    path: &Path,
+) -> Result<Result<StreamManifest, StreamError>, OpenError> {
+    let path = path.join(layout::STREAM_MANIFEST);
+    let bytes = match read_file(storage, &path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Ok(Err(IoError::new("read", &path, error).into())),
+    };
+    match manifest::decode::<StreamManifest>(&bytes) {
+        Ok(manifest) => Ok(Ok(manifest)),
+        Err(ManifestFault::NewerFormat { found }) => {
+            Err(OpenError::NewerFormat { path, found, supported: manifest::FORMAT })
+        }
+        Err(fault) => Ok(Err(StreamError::damaged(path, &fault))),
+    }
+}
+
+/// A stream of these shards.
+pub(crate) fn core(
+    name: &str,
+    durability: crate::log::durability::Durability,
+    shards: Vec<Shard>,
+) -> Result<Arc<StreamCore>, ManifestFault> {
+    let shards = ShardMap::new(shards).ok_or(ManifestFault::Ranges)?;
+    Ok(Arc::new(StreamCore { name: name.to_owned(), durability, shards }))
+}
+
+/// One shard to open.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    stream: &'a str,
+    path: &'a Path,
+    shard: &'a ShardManifest,
+}
+
+type Opened = (Shard, Option<ShardRecovery>);
+
+/// Opens shards on as many threads as there are processors; the results come in the order of the tasks.
+fn open_shards(
+    context: &Arc<Context>,
+    tasks: &[Task<'_>],
+    on_progress: Option<&OnProgress>,
+) -> Result<Vec<Opened>, OpenError> {
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(tasks.len()));
+    let work = || {
+        while let Some((index, task)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            tasks.get(index).map(|task| (index, task))
+        } {
+            let opened = open_shard(context, *task);
+            let failed = opened.is_err();
+            results.lock().push((index, opened));
+            if failed {
+                // The others need not begin what cannot be finished.
+                next.store(tasks.len(), Ordering::Relaxed);
+            }
+            if let Some(on_progress) = on_progress {
+                let shards_done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                on_progress(RecoveryProgress { shards_done, shards_total: tasks.len() });
+            }
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+    if context.background.is_manual() || workers <= 1 {
+        work();
+    } else {
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(work);
+            }
+        });
+    }
+    let mut results = results.into_inner();
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, opened)| opened).collect()
+}
+
+fn open_shard(context: &Arc<Context>, task: Task<'_>) -> Result<Opened, OpenError> {
+    let started = Instant::now();
+    let dir: PathBuf = layout::shard_dir(task.path, task.shard.id);
+    let recovered = match recover(context, &dir, task.shard.id, task.shard.first) {
+        Ok(recovered) => Some(recovered),
+        Err(crate::log::recovery::RecoverError::Io(error))
+            if error.source.kind() == io::ErrorKind::NotFound && error.path == dir =>
+        {
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let exists = recovered.is_some();
+    let recovered = recovered.unwrap_or_else(|| Recovered::empty(context, task.shard.first));
+    let report = exists.then(|| ShardRecovery {
+        stream: task.stream.to_owned(),
+        shard: task.shard.id,
+        segments: recovered.segments,
+        findings: recovered.findings,
+        elapsed: started.elapsed(),
+    });
+    let log = ShardLog::new(
+        Arc::clone(context),
+        ShardDir::new(dir, exists),
+        task.shard.id,
+        recovered.list,
+        recovered.start,
+    );
+    Ok((shard(task.shard, log), report))
+}
+
+/// A shard that nobody has written to yet.
+pub(crate) fn new_shard(context: &Arc<Context>, stream: &Path, manifest: &ShardManifest) -> Shard {
+    let dir = ShardDir::new(layout::shard_dir(stream, manifest.id), false);
+    let recovered = Recovered::empty(context, manifest.first);
+    let log = ShardLog::new(Arc::clone(context), dir, manifest.id, recovered.list, recovered.start);
+    shard(manifest, log)
+}
+
+fn shard(manifest: &ShardManifest, log: Arc<ShardLog>) -> Shard {
+    let range = HashKeyRange { start: HashKey::from(manifest.start), end: HashKey::from(manifest.end) };
+    Shard { id: ShardId::new(manifest.id), range, log }
+}

@@ -1,0 +1,228 @@
+//! How to open a store, and what a new stream is like.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::log::durability::Durability;
+use crate::log::options::{MAX_SEGMENT_LEN, MIN_SEGMENT_LEN};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::os::OsStorage;
+use crate::sys::storage::Storage;
+
+use super::error::OpenError;
+use super::handle::Store;
+
+/// Who does the work that must not hold up a put: periodic syncs, preparing segments, saving indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Maintenance {
+    /// Up to four threads of the store's own, started when there is work.
+    #[default]
+    Threads,
+    /// Nobody, until you call [`Store::maintain`]. For programs that cannot have threads, and for tests that must
+    /// run the same way every time. Due times then follow the store's [`Clock`].
+    Manual,
+}
+
+/// How far the recovery of a store has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryProgress {
+    /// Shards that are open.
+    pub shards_done: usize,
+    /// Shards that the store has.
+    pub shards_total: usize,
+}
+
+pub(crate) type OnProgress = Arc<dyn Fn(RecoveryProgress) + Send + Sync>;
+
+/// How to open a store.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// use riverbed::{Durability, Store};
+///
+/// let store = Store::options()
+///     .durability(Durability::Immediate)
+///     .segment_len(1 << 20, 16 << 20)
+///     .open(directory.path().join("data"))?;
+/// assert!(store.recovery_report().is_clean());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct StoreOptions {
+    pub(crate) create: bool,
+    pub(crate) durability: Durability,
+    pub(crate) first_segment_len: u64,
+    pub(crate) max_segment_len: u64,
+    pub(crate) max_mapped_segments: usize,
+    pub(crate) maintenance: Maintenance,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) on_recovery_progress: Option<OnProgress>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            create: true,
+            durability: Durability::default(),
+            first_segment_len: 256 * 1024,
+            max_segment_len: 64 * 1024 * 1024,
+            max_mapped_segments: 256,
+            maintenance: Maintenance::default(),
+            clock: Arc::new(SystemClock::precise()),
+            storage: Arc::new(OsStorage),
+            on_recovery_progress: None,
+        }
+    }
+}
+
+impl StoreOptions {
+    /// The defaults: created if missing, synced every second, segments of 256 KiB doubling up to 64 MiB.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether to create the store if there is none. On by default.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// What a put promises where neither its stream nor the call says otherwise.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Bytes of a shard's first segment, and the bytes at which doubling from one segment to the next stops. Both are
+    /// rounded up to whole pages; 64 KiB to 1 TiB. A record that needs more room gets a segment of its size.
+    ///
+    /// Retention works by whole segments, and a shard that is written to has one or two of them allocated.
+    #[must_use]
+    pub fn segment_len(mut self, first: u64, max: u64) -> Self {
+        self.first_segment_len = first;
+        self.max_segment_len = max;
+        self
+    }
+
+    /// How many sealed segments to keep mapped although nobody reads them just now. Segments that are being written,
+    /// read or held by owned records are mapped besides. The kernel allows a process 65,530 mappings by default
+    /// (`vm.max_map_count`).
+    #[must_use]
+    pub fn max_mapped_segments(mut self, count: usize) -> Self {
+        self.max_mapped_segments = count;
+        self
+    }
+
+    /// Who does background work.
+    #[must_use]
+    pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
+        self.maintenance = maintenance;
+        self
+    }
+
+    /// Where the time comes from. [`SystemClock::precise`] by default.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Called after each shard that has been opened, from several threads at once.
+    #[must_use]
+    pub fn on_recovery_progress(
+        mut self,
+        callback: impl Fn(RecoveryProgress) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_recovery_progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// Opens the store in the directory `path` for writing, creating it if it is not there, and recovers it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; in particular [`OpenError::Locked`] when another process, or another handle of this one, has
+    /// it open for writing.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        let page = crate::log::header::PAGE as u64;
+        for (what, len) in [("first", self.first_segment_len), ("largest", self.max_segment_len)] {
+            if !(MIN_SEGMENT_LEN..=MAX_SEGMENT_LEN).contains(&len) {
+                return Err(OpenError::SegmentLen { what, len, min: MIN_SEGMENT_LEN, max: MAX_SEGMENT_LEN });
+            }
+        }
+        let first = self.first_segment_len.next_multiple_of(page);
+        let max = self.max_segment_len.next_multiple_of(page).max(first);
+        let options = Self { first_segment_len: first, max_segment_len: max, ..self };
+        let path: PathBuf = path.as_ref().to_owned();
+        Store::open_with(options, path)
+    }
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreOptions")
+            .field("create", &self.create)
+            .field("durability", &self.durability)
+            .field("first_segment_len", &self.first_segment_len)
+            .field("max_segment_len", &self.max_segment_len)
+            .field("max_mapped_segments", &self.max_mapped_segments)
+            .field("maintenance", &self.maintenance)
+            .field("clock", &self.clock)
+            .field("storage", &self.storage)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a new stream is like.
+///
+/// ```
+/// use riverbed::{Durability, StreamOptions};
+///
+/// let options = StreamOptions::new().shards(4).durability(Durability::Immediate);
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone)]
+pub struct StreamOptions {
+    pub(crate) shards: u32,
+    pub(crate) durability: Option<Durability>,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self { shards: 1, durability: None }
+    }
+}
+
+impl StreamOptions {
+    /// One shard, and the store's durability.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many shards the stream starts with: 1 to 100,000, which share the hash keys evenly. A shard that nobody
+    /// writes to takes no disk.
+    #[must_use]
+    pub fn shards(mut self, count: u32) -> Self {
+        self.shards = count;
+        self
+    }
+
+    /// What a put promises where the call does not say otherwise. Stored with the stream.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    pub(crate) fn shard_count(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.shards).filter(|count| count.get() <= super::manifest::MAX_SHARDS)
+    }
+}

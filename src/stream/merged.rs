@@ -1,0 +1,116 @@
+//! Reading all shards of a stream in the order of arrival.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use crate::sys::clock::{Clock, Timestamp};
+
+use super::error::ReadError;
+use super::position::Position;
+use super::reader::{Reader, ReaderOptions};
+use super::record::Record;
+use super::shard_map::Shard;
+
+/// Reads several shards as one, by arrival time; records of the same time come in the order of their shards. Within
+/// a shard the order is always the shard's own.
+#[derive(Debug)]
+pub struct MergedReader {
+    readers: Vec<Reader>,
+    /// The next record of each reader that has one: time, then reader.
+    heads: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    /// The reader whose record was handed out last: it is asked again at the next call.
+    last: Option<usize>,
+    /// The other readers: they had nothing when they were last asked.
+    idle: Vec<usize>,
+    /// When the idle ones were last asked. What they have got since cannot have arrived before.
+    asked: Timestamp,
+    clock: Arc<dyn Clock>,
+}
+
+impl MergedReader {
+    pub(crate) fn new<'a>(
+        shards: impl Iterator<Item = &'a Shard>,
+        clock: Arc<dyn Clock>,
+        position: Position,
+        options: ReaderOptions,
+    ) -> Result<Self, ReadError> {
+        if matches!(position, Position::AtSequenceNumber(_) | Position::AfterSequenceNumber(_)) {
+            return Err(ReadError::PositionOfOneShard);
+        }
+        let readers: Vec<_> =
+            shards.map(|shard| Reader::new(shard, position, options)).collect::<Result<_, _>>()?;
+        let idle = (0..readers.len()).collect();
+        Ok(Self { readers, heads: BinaryHeap::new(), last: None, idle, asked: Timestamp::EPOCH, clock })
+    }
+
+    /// The next record of all shards, borrowed from the mapping. `None` when there is none now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::next`]; the other shards can be read on with [`Stream::reader`](crate::Stream::reader), or
+    /// all of them after [`skip_damage`](Self::skip_damage).
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a record borrows from the reader, which `Iterator` cannot say"
+    )]
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, ReadError> {
+        if let Some(last) = self.last.take() {
+            self.ask(last)?;
+        }
+        if self.heads.peek().is_none_or(|Reverse((time, _))| *time >= self.asked) {
+            self.ask_idle()?;
+        }
+        let Some(Reverse((_, index))) = self.heads.pop() else {
+            return Ok(None);
+        };
+        self.last = Some(index);
+        match self.readers.get_mut(index) {
+            Some(reader) => reader.next(),
+            None => Ok(None),
+        }
+    }
+
+    /// Goes on behind damage in every shard that has come to some; see [`Reader::skip_damage`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::skip_damage`].
+    pub fn skip_damage(&mut self) -> Result<(), ReadError> {
+        self.idle = (0..self.readers.len()).collect();
+        self.heads.clear();
+        self.last = None;
+        self.asked = Timestamp::EPOCH;
+        self.readers.iter_mut().try_for_each(Reader::skip_damage)
+    }
+
+    /// Puts a reader where it belongs: among the heads, or the idle ones.
+    fn ask(&mut self, index: usize) -> Result<(), ReadError> {
+        let ahead = match self.readers.get_mut(index) {
+            Some(reader) => reader.cursor().peek(),
+            None => Ok(None),
+        };
+        match ahead {
+            Ok(Some(ahead)) => self.heads.push(Reverse((ahead.time, index))),
+            Ok(None) => self.idle.push(index),
+            Err(error) => {
+                self.idle.push(index);
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_idle(&mut self) -> Result<(), ReadError> {
+        let asked = self.clock.now();
+        let idle = std::mem::take(&mut self.idle);
+        let mut outcome = Ok(());
+        for index in idle {
+            // One that fails stays idle, and fails again when it is asked again; the others are asked all the same.
+            let asked = self.ask(index);
+            outcome = outcome.and(asked);
+        }
+        self.asked = asked;
+        outcome
+    }
+}

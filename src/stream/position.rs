@@ -1,0 +1,20 @@
+//! Where to start reading.
+
+use crate::sys::clock::Timestamp;
+
+use super::sequence_number::SequenceNumber;
+
+/// Where in a shard to start reading: Kinesis's shard iterator types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// At the oldest record that is kept.
+    TrimHorizon,
+    /// After the newest record at the time of the call.
+    Latest,
+    /// At this record. If it was trimmed, or its number was never given, at the first one after it.
+    AtSequenceNumber(SequenceNumber),
+    /// After this record, as if it were there.
+    AfterSequenceNumber(SequenceNumber),
+    /// At the first record that arrived at this time or later.
+    AtTimestamp(Timestamp),
+}

@@ -1,0 +1,150 @@
+//! The real file system.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::MmapOptions;
+use rustix::fs::FallocateFlags;
+
+use super::mapping::Mapping;
+use super::storage::{Access, Entry, Lock, Storage, StorageFile};
+
+/// Files and directories of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OsStorage;
+
+impl Storage for OsStorage {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    fn create_file(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn open_file(&self, path: &Path, access: Access) -> io::Result<Arc<dyn StorageFile>> {
+        let file = OpenOptions::new().read(true).write(access == Access::Write).open(path)?;
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(Entry { name, is_dir: entry.file_type()?.is_dir() });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn available_space(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn lock(&self, path: &Path, about_me: &str) -> io::Result<Lock> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0)?;
+                file.write_all(about_me.as_bytes())?;
+                Ok(Lock::Acquired(Box::new(file)))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Who holds it is a courtesy: that it is held is the answer.
+                let holder = match file.read_to_string(&mut holder) {
+                    Ok(length) if length > 0 => Some(holder),
+                    _ => None,
+                };
+                Ok(Lock::Held { holder })
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct OsFile(File);
+
+impl StorageFile for OsFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(len),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(buf, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn map(&self, len: usize, access: Access) -> io::Result<Mapping> {
+        let mut options = MmapOptions::new();
+        options.len(len);
+        let raw = match access {
+            Access::Write => options.map_raw(&self.0)?,
+            Access::Read => options.map_raw_read_only(&self.0)?,
+        };
+        Ok(Mapping::new(Arc::new(raw), access))
+    }
+}
+
+impl OsFile {
+    /// For file systems without `fallocate`: real zeros, in small pieces, because pages that came from large
+    /// writes make every later synced store through a mapping a large write too.
+    fn write_zeros(&self, len: u64) -> io::Result<()> {
+        const PIECE: [u8; 4096] = [0; 4096];
+        let mut done = 0;
+        while done < len {
+            let piece = usize::try_from(len - done).unwrap_or(PIECE.len()).min(PIECE.len());
+            self.0.write_all_at(PIECE.get(..piece).unwrap_or(&PIECE), done)?;
+            done += piece as u64;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! A mapped file as an append-only run of bytes.
+//!
+//! # The argument for safety, once
+//!
+//! A region is `header | published bytes | unpublished bytes`.
+//!
+//! * **Published bytes** never change. They are handed out as `&[u8]`.
+//! * **Unpublished bytes** are touched by the region's one [`RegionWriter`] alone, through raw pointers; no
+//!   reference to them is ever made. [`Region::new`] makes exactly one writer, it cannot be cloned, and writing
+//!   takes `&mut`.
+//! * The boundary between the two is [`Published`]: moved by the writer with `Release` after its stores, read
+//!   with `Acquire` before a slice is made. It only moves forward.
+//! * **The header** is not reached through the mapping at all: it is read and written through the file.
+//!
+//! What no program can rule out is another process that scribbles over or truncates the file. The writer's
+//! lock keeps other writers of ours away, readers of ours map read-only, nothing of ours ever shortens a
+//! mapped file; the rest is in `docs/DESIGN.md` under "Assumptions about the disk".
+
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::mapping::Mapping;
+use super::published::{Extent, Published};
+
+/// Frames start on this boundary, so that a length word can never be torn.
+pub(crate) const FRAME_ALIGNMENT: usize = 8;
+
+/// A mapping with a published prefix. Shared by readers.
+#[derive(Debug)]
+pub(crate) struct Region {
+    map: Mapping,
+    base: NonNull<u8>,
+    /// Where frames begin; before it lies the header.
+    start: usize,
+    published: Published,
+}
+
+// SAFETY: see the argument at the top of this module: shared access is to bytes that no longer change, or
+// through atomics.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// A region over `map` whose frames begin at `start` and of which `start..end` is published already, with
+    /// the writer for the rest. `None` when the bounds do not fit or the mapping is read-only.
+    pub(crate) fn new(map: Mapping, start: usize, end: usize) -> Option<(Arc<Self>, RegionWriter)> {
+        if !map.writable() {
+            return None;
+        }
+        let region = Arc::new(Self::checked(map, start, end)?);
+        let writer = RegionWriter { region: Arc::clone(&region), end };
+        Some((region, writer))
+    }
+
+    /// A region that will not grow: `start..end` is all there is.
+    pub(crate) fn sealed(map: Mapping, start: usize, end: usize) -> Option<Arc<Self>> {
+        let region = Self::checked(map, start, end)?;
+        region.published.close();
+        Some(Arc::new(region))
+    }
+
+    fn checked(map: Mapping, start: usize, end: usize) -> Option<Self> {
+        let aligned = start.is_multiple_of(FRAME_ALIGNMENT) && end.is_multiple_of(FRAME_ALIGNMENT);
+        if !aligned || start > end || end > map.len() {
+            return None;
+        }
+        let base = map.base();
+        Some(Self { map, base, start, published: Published::new(end) })
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.map
+    }
+
+    /// How far the region may be read now.
+    pub(crate) fn extent(&self) -> Extent {
+        self.published.load()
+    }
+
+    /// Says that nothing more will be published.
+    pub(crate) fn close(&self) {
+        self.published.close();
+    }
+
+    /// Published bytes; `None` when any of them is not published (or belongs to the header).
+    pub(crate) fn bytes(&self, range: Range<usize>) -> Option<&[u8]> {
+        let len = range.end.checked_sub(range.start)?;
+        if range.start < self.start || range.end > self.published.load().end {
+            return None;
+        }
+        // SAFETY: `start <= range.start <= range.end <= published <= map.len()`, so the offset stays inside
+        // the one mapping.
+        let first = unsafe { self.base.add(range.start) };
+        // SAFETY: published bytes are initialised, never change, and stay mapped for as long as `self` lives.
+        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), len) })
+    }
+}
+
+/// The one writer of a region.
+#[derive(Debug)]
+pub(crate) struct RegionWriter {
+    region: Arc<Region>,
+    end: usize,
+}
+
+impl RegionWriter {
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    /// Where the next frame will start.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Bytes left.
+    pub(crate) fn remaining(&self) -> usize {
+        self.region.capacity() - self.end
+    }
+
+    /// Room for one frame of `len` bytes; `None` when it does not fit. The first four bytes are the frame's
+    /// length word and are left alone until [`Slot::publish`].
+    pub(crate) fn reserve(&mut self, len: usize) -> Option<Slot<'_>> {
+        let padded = len.checked_next_multiple_of(FRAME_ALIGNMENT)?;
+        if len < LENGTH_WORD || padded > self.remaining() {
+            return None;
+        }
+        let start = self.end;
+        Some(Slot {
+            writer: self,
+            start,
+            cursor: start + LENGTH_WORD,
+            limit: start + len,
+            next: start + padded,
+        })
+    }
+}
+
+/// Bytes of a frame's length word.
+const LENGTH_WORD: usize = size_of::<u32>();
+
+/// Room for one frame that nobody can see yet. Dropped without being published, it leaves its bytes to the
+/// next frame.
+#[derive(Debug)]
+pub(crate) struct Slot<'a> {
+    writer: &'a mut RegionWriter,
+    start: usize,
+    cursor: usize,
+    limit: usize,
+    next: usize,
+}
+
+impl Slot<'_> {
+    /// Appends bytes to the frame. Returns whether they fitted; nothing is written when they do not.
+    #[must_use]
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
+        let Some(after) = self.cursor.checked_add(bytes.len()).filter(|&after| after <= self.limit) else {
+            return false;
+        };
+        // SAFETY: `cursor <= after <= limit <= capacity`, so the offset stays inside the mapping.
+        let target = unsafe { self.writer.region.base.add(self.cursor) };
+        // SAFETY: the target lies in the unpublished part, which this writer alone touches (`&mut`), and no
+        // slice of the caller's can overlap it, because no reference to unpublished bytes is ever made.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target.as_ptr(), bytes.len()) };
+        self.cursor = after;
+        true
+    }
+
+    /// Appends zeros up to `offset`, counted from the frame's first byte. Returns whether that fitted.
+    #[must_use]
+    pub(crate) fn pad_to(&mut self, offset: usize) -> bool {
+        let Some(missing) = (self.start + offset).checked_sub(self.cursor) else {
+            return false;
+        };
+        ZEROS.get(..missing).is_some_and(|zeros| self.write(zeros))
+    }
+
+    /// Stores the length word last, with `Release`, and moves the published end past the frame: from here on
+    /// every reader sees the frame, whole.
+    pub(crate) fn publish(mut self, length: u32) {
+        // Fewer than eight bytes; a slot that was dropped may have left something else there.
+        let padding = self.next - self.limit;
+        self.limit = self.next;
+        self.cursor = self.next - padding;
+        let padded = self.write(ZEROS.get(..padding).unwrap_or_default());
+        debug_assert!(padded);
+        // SAFETY: `start` is inside the mapping.
+        let word = unsafe { self.writer.region.base.add(self.start) };
+        // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it is
+        // unpublished, and its other readers (of other processes) load it atomically.
+        let word = unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) };
+        word.store(length.to_le(), Ordering::Release);
+        self.writer.end = self.next;
+        self.writer.region.published.publish(self.next);
+    }
+}
+
+/// The longest padding inside a frame: columnar bodies start on 64-byte boundaries.
+static ZEROS: [u8; 64] = [0; 64];
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sys::storage::Access;
+    use memmap2::MmapMut;
+
+    fn region(len: usize) -> (Arc<Region>, RegionWriter) {
+        let raw = memmap2::MmapRaw::from(MmapMut::map_anon(len).unwrap());
+        Region::new(Mapping::new(Arc::new(raw), Access::Write), 64, 64).unwrap()
+    }
+
+    #[test]
+    fn bytes_are_invisible_until_published_and_whole_afterwards() {
+        let (region, mut writer) = region(4096);
+        let mut slot = writer.reserve(13).unwrap();
+        assert!(slot.write(b"nine byte"));
+        assert!(!slot.write(b"one too many"));
+        assert_eq!(region.bytes(64..80), None);
+        slot.publish(13);
+        assert_eq!(region.bytes(64..77).unwrap(), b"\x0d\0\0\0nine byte");
+        assert_eq!(region.extent(), Extent { end: 80, closed: false });
+        assert_eq!(region.bytes(60..70), None, "the header is never a slice");
+        assert_eq!(region.bytes(64..81), None);
+    }
+
+    #[test]
+    fn a_dropped_slot_leaves_its_room_to_the_next_frame() {
+        let (region, mut writer) = region(4096);
+        let mut slot = writer.reserve(16).unwrap();
+        assert!(slot.write(b"abandoned..."));
+        drop(slot);
+        let mut slot = writer.reserve(5).unwrap();
+        assert!(slot.write(b"x"));
+        slot.publish(5);
+        assert_eq!(region.bytes(64..72).unwrap(), b"\x05\0\0\0x\0\0\0");
+    }
+
+    #[test]
+    fn reserve_refuses_what_does_not_fit() {
+        let (_region, mut writer) = region(128);
+        assert!(writer.reserve(65).is_none());
+        assert!(writer.reserve(3).is_none());
+        assert!(writer.reserve(usize::MAX).is_none());
+        assert!(writer.reserve(64).is_some());
+    }
+}

@@ -1,0 +1,69 @@
+//! Everything acknowledged is there after reopening, in order and unchanged.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use riverbed::{Durability, Position, PutRecord, Store, StreamOptions};
+
+fn read_all(stream: &riverbed::Stream) -> Vec<(u128, String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for shard in stream.shards() {
+        let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
+        while let Some(record) = reader.next().unwrap() {
+            all.push((
+                record.sequence_number().as_u128(),
+                record.partition_key().unwrap().to_owned(),
+                record.data().to_vec(),
+            ));
+        }
+    }
+    all
+}
+
+#[test]
+fn records_survive_a_clean_close_over_many_segments() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    let mut before = Vec::new();
+    for round in 0..4 {
+        let store = Store::options().segment_len(64 * 1024, 128 * 1024).open(&path).unwrap();
+        assert!(store.recovery_report().is_clean(), "{:?}", store.recovery_report());
+        let stream = match round {
+            0 => store.create_stream("s", StreamOptions::new().shards(3)).unwrap(),
+            _ => store.open_stream("s").unwrap(),
+        };
+        assert_eq!(read_all(&stream), before);
+        for index in 0..2000 {
+            let data = vec![u8::try_from(index % 251).unwrap(); index % 700];
+            stream.put(&format!("key-{}", index % 37), &data).unwrap();
+        }
+        before = read_all(&stream);
+        assert_eq!(before.len(), 2000 * (round + 1));
+        if round % 2 == 0 {
+            store.close().unwrap();
+        }
+    }
+}
+
+#[test]
+fn records_survive_without_a_close() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    let copy = directory.path().join("copy");
+    let store = Store::options().segment_len(64 * 1024, 128 * 1024).open(&path).unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
+    let records: Vec<String> = (0..1500).map(|index| format!("data {index} {}", "x".repeat(index % 300))).collect();
+    let puts: Vec<_> = records.iter().map(|data| PutRecord::new("k", data)).collect();
+    stream.put_records(&puts).all().unwrap();
+    stream.put_record(&PutRecord::new("last", b"one").durability(Durability::Immediate)).unwrap();
+    let before = read_all(&stream);
+    let status = std::process::Command::new("cp").arg("-r").arg(&path).arg(&copy).status().unwrap();
+    assert!(status.success());
+    let again = Store::open(&copy).unwrap();
+    println!("{:#?}", again.recovery_report());
+    assert!(!again.recovery_report().is_clean());
+    let stream = again.open_stream("s").unwrap();
+    assert_eq!(read_all(&stream), before);
+    let newest = before.iter().map(|(number, ..)| *number).max().unwrap();
+    let put = stream.put("k", b"after").unwrap();
+    assert!(put.sequence_number.as_u128() > newest);
+    assert_eq!(read_all(&stream).len(), before.len() + 1);
+}
