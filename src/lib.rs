@@ -5,6 +5,8 @@ mod log;
 mod store;
 mod stream;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::{IoError, SyncError};
 pub use log::durability::{Durability, ReadLevel};

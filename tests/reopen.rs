@@ -50,7 +50,8 @@ fn records_survive_without_a_close() {
     let copy = directory.path().join("copy");
     let store = Store::options().segment_len(64 * 1024, 128 * 1024).open(&path).unwrap();
     let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
-    let records: Vec<String> = (0..1500).map(|index| format!("data {index} {}", "x".repeat(index % 300))).collect();
+    let records: Vec<String> =
+        (0..1500).map(|index| format!("data {index} {}", "x".repeat(index % 300))).collect();
     let puts: Vec<_> = records.iter().map(|data| PutRecord::new("k", data)).collect();
     stream.put_records(&puts).all().unwrap();
     stream.put_record(&PutRecord::new("last", b"one").durability(Durability::Immediate)).unwrap();

@@ -77,13 +77,9 @@ fn about_me() -> String {
 
 /// Creates a directory with its ancestors, each durable in its parent.
 fn create_dirs(storage: &dyn Storage, path: &Path) -> Result<(), OpenError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     match storage.create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && parent != Path::new(".") => {
-            create_dirs(storage, parent)?;
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent(path) != Path::new(".") => {
+            create_dirs(storage, parent(path))?;
             storage.create_dir(path).map_err(IoError::context("create", path))?;
         }
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -91,13 +87,22 @@ fn create_dirs(storage: &dyn Storage, path: &Path) -> Result<(), OpenError> {
         }
         _ => {}
     }
-    storage.sync_dir(parent).map_err(IoError::context("sync", parent))?;
-    Ok(())
+    sync_dir(storage, parent(path))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn sync_dir(storage: &dyn Storage, path: &Path) -> Result<(), OpenError> {
+    Ok(storage.sync_dir(path).map_err(IoError::context("sync", path))?)
 }
 
 /// Makes an empty directory a store. The manifest comes last: until it is there, this is done again.
 fn create_store(options: &StoreOptions, layout: &Layout) -> Result<(), OpenError> {
     let storage = &*options.storage;
+    // An attempt that was killed may have created the directory without making that durable.
+    sync_dir(storage, parent(layout.root()))?;
     for dir in [layout.streams(), layout.scratch()] {
         match storage.create_dir(&dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -106,6 +111,8 @@ fn create_store(options: &StoreOptions, layout: &Layout) -> Result<(), OpenError
             _ => {}
         }
     }
+    // Once there is a manifest, the directories are there.
+    sync_dir(storage, layout.root())?;
     let path = layout.manifest();
     let body = StoreManifest { created: options.clock.now().as_nanos() };
     let bytes = manifest::encode(&body)
@@ -137,8 +144,12 @@ pub(crate) fn open_streams(
         let path = scratch.join(&entry.name);
         remove_tree(storage, &path).map_err(IoError::context("remove", &path))?;
     }
-    let mut manifests = Vec::new();
+    // What is found is about to be used, so it must stay: a process that was killed may have left names that are not
+    // durable yet.
     let streams = layout.streams();
+    sync_dir(storage, layout.root())?;
+    sync_dir(storage, &streams)?;
+    let mut manifests = Vec::new();
     for entry in storage.list(&streams).map_err(IoError::context("list", &streams))? {
         if entry.is_dir {
             let path = layout.stream(&entry.name);
@@ -279,7 +290,8 @@ fn open_shard(context: &Arc<Context>, task: Task<'_>) -> Result<Opened, OpenErro
     });
     let log = ShardLog::new(
         Arc::clone(context),
-        ShardDir::new(dir, exists),
+        // Its name is known to be durable once there are segments.
+        ShardDir::new(dir, recovered.segments > 0),
         task.shard.id,
         recovered.list,
         recovered.start,

@@ -135,6 +135,14 @@ impl StoreOptions {
         self
     }
 
+    /// Keeps the store on a disk of the testing kit instead of the machine's.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn storage(mut self, disk: &crate::testing::Disk) -> Self {
+        self.storage = Arc::new(disk.clone());
+        self
+    }
+
     /// Called after each shard that has been opened, from several threads at once.
     #[must_use]
     pub fn on_recovery_progress(

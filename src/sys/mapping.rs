@@ -16,15 +16,26 @@ use super::storage::Access;
 pub(crate) struct Mapping {
     raw: Arc<MmapRaw>,
     access: Access,
+    len: usize,
 }
 
 impl Mapping {
     pub(crate) fn new(raw: Arc<MmapRaw>, access: Access) -> Self {
-        Self { raw, access }
+        let len = raw.len();
+        Self { raw, access, len }
+    }
+
+    /// The first `len` bytes of this mapping; `None` when it is shorter.
+    #[cfg(feature = "testing")]
+    pub(crate) fn truncated(mut self, len: usize) -> Option<Self> {
+        (len <= self.len).then(|| {
+            self.len = len;
+            self
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.raw.len()
+        self.len
     }
 
     pub(crate) fn writable(&self) -> bool {

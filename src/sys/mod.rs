@@ -12,6 +12,8 @@
 
 pub(crate) mod clock;
 pub(crate) mod mapping;
+#[cfg(feature = "testing")]
+pub(crate) mod memory;
 pub(crate) mod os;
 pub(crate) mod published;
 pub(crate) mod region;

@@ -346,10 +346,14 @@ impl<'a> Recovery<'a> {
     }
 
     /// Makes durable that the newest kept segment ends where it does, and above which number the next begins.
-    fn seal_newest(&mut self, successor_base: u64) -> Result<(), RecoverError> {
-        let Some((segment, extent)) = &self.newest else {
-            return Ok(());
-        };
+    fn seal_newest(&self, successor_base: u64) -> Result<(), RecoverError> {
+        match &self.newest {
+            Some((segment, extent)) => self.seal(segment, *extent, successor_base),
+            None => Ok(()),
+        }
+    }
+
+    fn seal(&self, segment: &Segment, extent: Extent, successor_base: u64) -> Result<(), RecoverError> {
         let slot = segment.slot();
         if slot.state == SlotState::Sealed && slot.successor_base >= successor_base {
             return Ok(());
@@ -369,18 +373,17 @@ impl<'a> Recovery<'a> {
     }
 
     fn finish(mut self) -> Result<Recovered, RecoverError> {
-        let unclean = self.resume.is_none() && self.segments > 0;
-        if unclean {
-            self.seal_newest(self.next)?;
-        }
+        // The orphans first: should the power go in between, they are orphans again. Were the segment before them
+        // sealed already, they would contradict it.
         for orphan in std::mem::take(&mut self.orphans) {
             let extent = Extent::empty(self.next, self.last_time);
-            let Some(segment) = orphan.into_empty(extent) else {
-                continue;
-            };
-            let segment = Arc::new(segment);
-            self.note(&segment, extent);
-            self.newest = Some((segment, extent));
+            if let Some(segment) = orphan.into_empty(extent) {
+                let segment = Arc::new(segment);
+                self.seal(&segment, extent, self.next)?;
+                self.note(&segment, extent);
+            }
+        }
+        if self.resume.is_none() {
             self.seal_newest(self.next)?;
         }
         for path in &self.unused {

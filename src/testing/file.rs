@@ -1,0 +1,165 @@
+//! A file with two images.
+
+use std::io;
+
+use crate::sys::memory::Memory;
+
+/// A sector: what a disk writes whole or not at all is at most this.
+const SECTOR: usize = 512;
+
+/// A file's live bytes, and those that survive a power cut.
+#[derive(Debug)]
+pub(super) struct FileImage {
+    live: Live,
+    durable: Vec<u8>,
+    /// What the live image was when a sync failed: bytes that are the same now count as clean and are written by no
+    /// later sync.
+    given_up: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Live {
+    /// Grows as it is written.
+    Bytes(Vec<u8>),
+    /// Of a fixed length, and can be mapped.
+    Memory { memory: Memory, len: usize },
+}
+
+impl FileImage {
+    /// An empty file.
+    pub(super) fn new() -> Self {
+        Self { live: Live::Bytes(Vec::new()), durable: Vec::new(), given_up: None }
+    }
+
+    /// A file that holds these bytes, durably.
+    fn with(bytes: Vec<u8>) -> io::Result<Self> {
+        let memory = Memory::zeroed(bytes.len())?;
+        let live = if memory.write(0, &bytes) {
+            Live::Memory { memory, len: bytes.len() }
+        } else {
+            Live::Bytes(bytes.clone())
+        };
+        Ok(Self { live, durable: bytes, given_up: None })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match &self.live {
+            Live::Bytes(bytes) => bytes.len(),
+            Live::Memory { len, .. } => *len,
+        }
+    }
+
+    /// The bytes as the program sees them.
+    pub(super) fn live(&self) -> Vec<u8> {
+        match &self.live {
+            Live::Bytes(bytes) => bytes.clone(),
+            Live::Memory { memory, len } => {
+                let mut bytes = vec![0; *len];
+                let inside = memory.read(0, &mut bytes);
+                debug_assert!(inside);
+                bytes
+            }
+        }
+    }
+
+    /// Makes the file `len` bytes long, for good.
+    pub(super) fn allocate(&mut self, len: usize) -> io::Result<()> {
+        let memory = Memory::zeroed(len)?;
+        let before = self.live();
+        if before.len() > len || !memory.write(0, &before) {
+            return Err(io::Error::other("the file is longer than that already"));
+        }
+        self.live = Live::Memory { memory, len };
+        Ok(())
+    }
+
+    pub(super) fn read(&self, offset: usize, buf: &mut [u8]) -> usize {
+        let available = self.len().saturating_sub(offset).min(buf.len());
+        let Some(buf) = buf.get_mut(..available) else {
+            return 0;
+        };
+        match &self.live {
+            Live::Bytes(bytes) => {
+                if let Some(from) = bytes.get(offset..offset + available) {
+                    buf.copy_from_slice(from);
+                }
+            }
+            Live::Memory { memory, .. } => {
+                let inside = memory.read(offset, buf);
+                debug_assert!(inside);
+            }
+        }
+        available
+    }
+
+    pub(super) fn write(&mut self, offset: usize, buf: &[u8]) -> io::Result<()> {
+        let end = offset + buf.len();
+        match &mut self.live {
+            Live::Memory { memory, len } if end <= *len => {
+                let inside = memory.write(offset, buf);
+                debug_assert!(inside);
+            }
+            Live::Memory { .. } => return Err(io::Error::other("mapped files do not grow")),
+            Live::Bytes(bytes) => {
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                if let Some(into) = bytes.get_mut(offset..end) {
+                    into.copy_from_slice(buf);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The memory to map, once the file has its final length.
+    pub(super) fn memory(&self) -> io::Result<&Memory> {
+        match &self.live {
+            Live::Memory { memory, .. } => Ok(memory),
+            Live::Bytes(_) => Err(io::Error::other("only allocated files can be mapped")),
+        }
+    }
+
+    /// Everything live becomes durable, but for what an earlier failed sync gave up.
+    pub(super) fn sync(&mut self) {
+        let live = self.live();
+        match &self.given_up {
+            None => self.durable = live,
+            Some(given_up) => {
+                self.durable.resize(live.len(), 0);
+                for (index, (byte, durable)) in live.iter().zip(&mut self.durable).enumerate() {
+                    if given_up.get(index) != Some(byte) {
+                        *durable = *byte;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A sync has failed: the kernel takes the pages for clean.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = Some(self.live());
+    }
+
+    /// The file after a power cut: of each sector that is not durable, the old or the new bytes; of its length too.
+    pub(super) fn after_power_cut(&self, rng: &mut fastrand::Rng) -> io::Result<Self> {
+        let live = self.live();
+        let mut bytes = self.durable.clone();
+        if live.len() != bytes.len() {
+            if rng.bool() {
+                bytes.resize(live.len(), 0);
+            } else {
+                return Self::with(bytes);
+            }
+        }
+        // Pages are written back whole, mostly; a sector is what can be torn.
+        let unit = if rng.bool() { SECTOR } else { SECTOR * 8 };
+        let kept_in_64 = rng.u32(0..=64);
+        for (durable, live) in bytes.chunks_mut(unit).zip(live.chunks(unit)) {
+            if durable != live && rng.u32(0..64) < kept_in_64 {
+                durable.copy_from_slice(live);
+            }
+        }
+        Self::with(bytes)
+    }
+}

@@ -1,0 +1,440 @@
+//! Guards against losing or changing what was acknowledged as durable, against giving a sequence number twice, and
+//! against a store that does not open, after a power cut at any moment with any part of the unsynced writes kept.
+//!
+//! Every history is a seed. `RIVERBED_POWERCUT_HISTORIES` says how many to run, `RIVERBED_POWERCUT_SEED` where to
+//! start; a failure prints the seed that replays it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use riverbed::testing::{Disk, ManualClock, Verdict};
+use riverbed::{
+    Durability, Maintenance, OpenError, Position, PutError, PutRecord, ReadLevel, ReaderOptions, Store,
+    StoreOptions, Stream, StreamOptions, Timestamp,
+};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().unwrap())
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_no_number_comes_back() {
+    let first = setting("RIVERBED_POWERCUT_SEED", 1);
+    let histories = setting("RIVERBED_POWERCUT_HISTORIES", 400);
+    let mut totals = Totals::default();
+    for seed in first..first + histories {
+        let outcome = std::panic::catch_unwind(|| History::new(seed).run());
+        match outcome {
+            Ok(counts) => totals.add(counts),
+            Err(panic) => {
+                eprintln!("replay with RIVERBED_POWERCUT_SEED={seed} RIVERBED_POWERCUT_HISTORIES=1");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    println!("{histories} histories from seed {first}: {totals:?}");
+    assert!(totals.cuts + totals.kills >= histories);
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    cuts: u64,
+    cuts_during_recovery: u64,
+    kills: u64,
+    clean_closes: u64,
+    puts: u64,
+    acknowledged_durable: u64,
+    lost_unacknowledged: u64,
+    dropped_bytes: u64,
+    torn_tails: u64,
+}
+
+impl Totals {
+    fn add(&mut self, other: Self) {
+        self.cuts += other.cuts;
+        self.cuts_during_recovery += other.cuts_during_recovery;
+        self.kills += other.kills;
+        self.clean_closes += other.clean_closes;
+        self.puts += other.puts;
+        self.acknowledged_durable += other.acknowledged_durable;
+        self.lost_unacknowledged += other.lost_unacknowledged;
+        self.dropped_bytes += other.dropped_bytes;
+        self.torn_tails += other.torn_tails;
+    }
+}
+
+/// What one shard must hold.
+#[derive(Debug, Default)]
+struct ShardModel {
+    records: Vec<Expected>,
+    /// As many records from the front must survive anything.
+    durable: usize,
+    /// The highest sequence number ever handed out.
+    highest: Option<u128>,
+}
+
+#[derive(Debug)]
+struct Expected {
+    /// Unknown when the put failed after the append: the record may be there or not.
+    number: Option<u128>,
+    key: String,
+    data: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct StreamModel {
+    shards: Vec<ShardModel>,
+    /// Its creation or deletion was under way when the power went: it may be there or not.
+    uncertain: bool,
+}
+
+struct History {
+    rng: fastrand::Rng,
+    disk: Disk,
+    clock: ManualClock,
+    streams: BTreeMap<String, StreamModel>,
+    counts: Totals,
+    written: u64,
+    /// The process was killed, and the power has not been cut since.
+    killed: bool,
+}
+
+const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+impl History {
+    fn new(seed: u64) -> Self {
+        Self {
+            rng: fastrand::Rng::with_seed(seed),
+            disk: Disk::new(),
+            clock: ManualClock::new(Timestamp::from_millis(1_700_000_000_000)),
+            streams: BTreeMap::new(),
+            counts: Totals::default(),
+            written: 0,
+            killed: false,
+        }
+    }
+
+    fn options(&self) -> StoreOptions {
+        Store::options()
+            .storage(&self.disk)
+            .clock(self.clock.clone())
+            .maintenance(Maintenance::Manual)
+            .segment_len(64 * 1024, 128 * 1024)
+    }
+
+    fn run(mut self) -> Totals {
+        let rounds = self.rng.u64(1..=4);
+        for _ in 0..rounds {
+            let store = self.open();
+            self.check(&store);
+            self.work(&store);
+            self.end(store);
+        }
+        let store = self.open();
+        self.check(&store);
+        self.counts
+    }
+
+    /// Opens the store; in a third of the cases the power is cut on the way, once or twice.
+    fn open(&mut self) -> Store {
+        let mut cuts = if self.rng.u32(0..3) == 0 { self.rng.u32(1..=2) } else { 0 };
+        loop {
+            if cuts > 0 {
+                let steps = self.rng.u64(0..60);
+                self.cut_in(steps);
+            }
+            match self.options().open("data") {
+                Ok(store) => {
+                    if !self.disk.is_off() {
+                        self.disk.plan(|_| Verdict::Proceed);
+                        let report = store.recovery_report();
+                        assert!(!report.is_damaged(), "a false alarm: {report:#?}");
+                        self.counts.dropped_bytes += report.dropped_bytes();
+                        let torn =
+                            report.findings().filter(|(_, finding)| finding.row.letter() == 'D').count();
+                        self.counts.torn_tails += torn as u64;
+                        if std::mem::take(&mut self.killed) {
+                            // Only the process died: everything that was acknowledged is there.
+                            self.everything_is_durable();
+                        }
+                        return store;
+                    }
+                    // The cut came with the last call of the opening; nothing was done with the store.
+                    std::mem::forget(store);
+                }
+                Err(error) => {
+                    assert!(self.disk.is_off(), "opening failed on a sound disk: {error:?}");
+                    assert!(matches!(error, OpenError::Io(_)), "{error:?}");
+                }
+            }
+            self.counts.cuts_during_recovery += 1;
+            self.killed = false;
+            cuts -= 1;
+            self.disk = self.disk.power_on();
+        }
+    }
+
+    fn everything_is_durable(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.shards.iter_mut().for_each(|shard| shard.durable = shard.records.len());
+        }
+    }
+
+    fn cut_in(&mut self, steps: u64) {
+        let at = self.disk.steps() + steps;
+        let seed = self.rng.u64(..);
+        self.disk
+            .plan(move |call| if call.step >= at { Verdict::CutPower { seed } } else { Verdict::Proceed });
+    }
+
+    /// Ends a round: by a cut, mostly.
+    fn end(&mut self, store: Store) {
+        self.counts.cuts += 1;
+        if !self.disk.is_off() {
+            match self.rng.u32(0..10) {
+                0 => {
+                    let closed = store.close();
+                    assert!(closed.is_ok() || self.disk.is_off(), "{closed:?}");
+                    if closed.is_ok() {
+                        self.counts.clean_closes += 1;
+                        self.everything_is_durable();
+                    }
+                    // Closed in good order: whatever happens to the power now takes nothing.
+                    self.disk = self.disk.cut_power(self.rng.u64(..));
+                    return;
+                }
+                1 => {
+                    std::mem::forget(store);
+                    self.disk = self.disk.kill();
+                    self.counts.kills += 1;
+                    self.counts.cuts -= 1;
+                    self.killed = true;
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.disk = self.disk.cut_power(self.rng.u64(..));
+        // Its disk is gone: closing does nothing any more.
+        drop(store);
+    }
+
+    fn work(&mut self, store: &Store) {
+        if self.rng.u32(0..3) > 0 {
+            let steps = self.rng.u64(0..120);
+            self.cut_in(steps);
+        }
+        for _ in 0..self.rng.u32(0..80) {
+            if self.disk.is_off() {
+                return;
+            }
+            match self.rng.u32(0..100) {
+                0..=4 => self.create(store),
+                5 => self.delete(store),
+                6..=9 => {
+                    if store.sync().is_ok() {
+                        self.everything_is_durable();
+                    }
+                }
+                10..=19 => {
+                    self.clock.advance(Duration::from_millis(self.rng.u64(0..800)));
+                    store.maintain();
+                }
+                20..=29 => self.look(store),
+                30..=44 => self.put_batch(store),
+                _ => self.put(store),
+            }
+        }
+    }
+
+    fn pick(&mut self, store: &Store) -> Option<(String, Stream)> {
+        let names: Vec<_> = self.streams.keys().cloned().collect();
+        let name = self.rng.choice(names)?;
+        Some((name.clone(), store.open_stream(&name).unwrap()))
+    }
+
+    fn create(&mut self, store: &Store) {
+        let name = format!("stream-{}", self.rng.u32(0..3));
+        let shards = self.rng.u32(1..=3);
+        let exists = self.streams.contains_key(&name);
+        let outcome = store.create_stream(&name, StreamOptions::new().shards(shards));
+        if exists {
+            assert!(outcome.is_err());
+            return;
+        }
+        let models = (0..shards).map(|_| ShardModel::default()).collect();
+        let uncertain = outcome.is_err();
+        assert!(!uncertain || self.disk.is_off(), "{outcome:?}");
+        self.streams.insert(name, StreamModel { shards: models, uncertain });
+    }
+
+    fn delete(&mut self, store: &Store) {
+        let Some((name, _)) = self.pick(store) else { return };
+        match store.delete_stream(&name) {
+            Ok(()) => drop(self.streams.remove(&name)),
+            Err(error) => {
+                assert!(self.disk.is_off(), "{error:?}");
+                self.streams.get_mut(&name).unwrap().uncertain = true;
+            }
+        }
+    }
+
+    fn data(&mut self) -> Vec<u8> {
+        self.written += 1;
+        let len = match self.rng.u32(0..20) {
+            0 => 0,
+            1 => self.rng.usize(10_000..30_000),
+            2..=5 => self.rng.usize(1000..5000),
+            _ => self.rng.usize(0..300),
+        };
+        let mut data = vec![0; len];
+        self.rng.fill(&mut data);
+        data.extend_from_slice(&self.written.to_le_bytes());
+        data
+    }
+
+    fn durability(&mut self) -> Durability {
+        match self.rng.u32(0..4) {
+            0 => Durability::Immediate,
+            1 => Durability::Periodic(Duration::from_millis(500)),
+            _ => Durability::Buffered,
+        }
+    }
+
+    fn put(&mut self, store: &Store) {
+        let Some((name, stream)) = self.pick(store) else { return };
+        let key = KEYS[self.rng.usize(0..KEYS.len())];
+        let data = self.data();
+        let durability = self.durability();
+        let record = PutRecord::new(key, &data).durability(durability);
+        let outcome = stream.put_record(&record);
+        self.note(&name, &stream, key, data, durability, outcome.map(|put| put.sequence_number.as_u128()));
+    }
+
+    fn put_batch(&mut self, store: &Store) {
+        let Some((name, stream)) = self.pick(store) else { return };
+        let durability = self.durability();
+        let batch: Vec<_> =
+            (0..self.rng.usize(0..12)).map(|_| (KEYS[self.rng.usize(0..KEYS.len())], self.data())).collect();
+        let records: Vec<_> =
+            batch.iter().map(|(key, data)| PutRecord::new(*key, data).durability(durability)).collect();
+        let results = stream.put_records(&records).into_results();
+        for ((key, data), result) in batch.into_iter().zip(results) {
+            self.note(&name, &stream, key, data, durability, result.map(|put| put.sequence_number.as_u128()));
+        }
+    }
+
+    fn note(
+        &mut self,
+        name: &str,
+        stream: &Stream,
+        key: &str,
+        data: Vec<u8>,
+        durability: Durability,
+        outcome: Result<u128, PutError>,
+    ) {
+        self.counts.puts += 1;
+        let shard = stream.shard_for_key(key).unwrap().as_u32() as usize;
+        let model = &mut self.streams.get_mut(name).unwrap().shards[shard];
+        match outcome {
+            Ok(number) => {
+                assert!(model.highest.is_none_or(|highest| number > highest), "a number was given twice");
+                model.highest = Some(number);
+                model.records.push(Expected { number: Some(number), key: key.to_owned(), data });
+                if durability == Durability::Immediate {
+                    model.durable = model.records.len();
+                    self.counts.acknowledged_durable += 1;
+                }
+            }
+            Err(PutError::Sync(_)) => {
+                assert!(self.disk.is_off());
+                model.records.push(Expected { number: None, key: key.to_owned(), data });
+            }
+            Err(error) => assert!(self.disk.is_off(), "{error:?}"),
+        }
+    }
+
+    /// What a durable reader sees, and what is said to be durable, stays.
+    fn look(&mut self, store: &Store) {
+        let Some((name, stream)) = self.pick(store) else { return };
+        for shard in stream.shards() {
+            let model = &mut self.streams.get_mut(&name).unwrap().shards[shard.id.as_u32() as usize];
+            let options = ReaderOptions::new().level(ReadLevel::Durable);
+            let Ok(mut reader) = stream.reader_with(shard.id, Position::TrimHorizon, options) else {
+                assert!(self.disk.is_off());
+                return;
+            };
+            let mut seen = 0;
+            loop {
+                match reader.next() {
+                    Ok(Some(record)) => {
+                        assert_eq!(record.data(), model.records[seen].data);
+                        seen += 1;
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert!(self.disk.is_off(), "{error:?}");
+                        return;
+                    }
+                }
+            }
+            model.durable = model.durable.max(seen);
+            if let Some(durable) = stream.durable_sequence_number(shard.id).unwrap() {
+                let said = model
+                    .records
+                    .iter()
+                    .filter(|record| record.number.is_some_and(|number| number <= durable.as_u128()))
+                    .count();
+                model.durable = model.durable.max(said);
+            }
+        }
+    }
+
+    /// Compares what is there after an opening with what must and may be there.
+    fn check(&mut self, store: &Store) {
+        let there = store.list_streams();
+        self.streams.retain(|name, model| {
+            let exists = there.contains(name);
+            assert!(exists || model.uncertain, "stream {name} is gone");
+            exists
+        });
+        for name in &there {
+            let model = self.streams.get_mut(name).unwrap_or_else(|| panic!("deleted stream {name} is back"));
+            model.uncertain = false;
+            let stream = store.open_stream(name).unwrap();
+            assert_eq!(stream.shards().len(), model.shards.len());
+            for (shard, model) in stream.shards().iter().zip(&mut model.shards) {
+                let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
+                let mut found = 0;
+                let mut previous = None;
+                while let Some(record) = reader.next().unwrap() {
+                    let number = record.sequence_number().as_u128();
+                    let expected = model.records.get_mut(found).expect("a record that was never put");
+                    assert_eq!(record.data(), expected.data, "record {found} of {name}/{}", shard.id);
+                    assert_eq!(record.partition_key().unwrap(), expected.key);
+                    assert_eq!(*expected.number.get_or_insert(number), number);
+                    assert!(previous.is_none_or(|previous| number > previous), "order");
+                    previous = Some(number);
+                    found += 1;
+                }
+                assert!(
+                    found >= model.durable,
+                    "{name}/{}: {found} records, {} were durable",
+                    shard.id,
+                    model.durable
+                );
+                self.counts.lost_unacknowledged += (model.records.len() - found) as u64;
+                // A record whose put failed after the append may have been seen: its number counts as handed out.
+                let unknown = model.records.iter().filter(|record| record.number.is_none()).count() as u128;
+                if unknown > 0 {
+                    model.highest = Some(model.highest.unwrap_or(0).max(previous.unwrap_or(0)));
+                }
+                model.highest = model.highest.max(previous);
+                model.records.truncate(found);
+                // Recovery synced what it found before it served it.
+                model.durable = found;
+            }
+        }
+    }
+}
