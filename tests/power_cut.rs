@@ -3,7 +3,13 @@
 //!
 //! Every history is a seed. `RIVERBED_POWERCUT_HISTORIES` says how many to run, `RIVERBED_POWERCUT_SEED` where to
 //! start; a failure prints the seed that replays it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -99,7 +99,7 @@ pub(crate) struct Appender {
     trim: u64,
     /// No more appends: the shard or its store was closed.
     closed: bool,
-    /// When the sync that was scheduled last is due, by the engine's clock; none is when nothing waits.
+    /// When the next scheduled sync is due, by the engine's clock.
     sync_due: Option<Timestamp>,
 }
 
@@ -313,7 +313,6 @@ impl Appender {
 
     /// What a sync has to do now; `None` when everything before `self.next()` is durable already.
     pub(crate) fn plan_sync(&mut self) -> Option<SyncPlan> {
-        self.sync_due = None;
         let mut segments: Vec<_> =
             self.unsynced.iter().map(|segment| (Arc::clone(segment), segment.extent(), true)).collect();
         if let Some(active) = &self.active {
@@ -337,6 +336,11 @@ impl Appender {
             self.sync_due = Some(due);
         }
         sooner
+    }
+
+    /// The scheduled sync is about to be made.
+    pub(crate) fn sync_begins(&mut self) {
+        self.sync_due = None;
     }
 
     /// Takes no more appends. Returns the active segment.

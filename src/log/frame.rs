@@ -67,10 +67,6 @@ pub(crate) struct Kind(u8);
 impl Kind {
     /// Bytes that mean nothing to the engine.
     pub(crate) const RAW: Self = Self(1);
-
-    pub(crate) fn as_u8(self) -> u8 {
-        self.0
-    }
 }
 
 /// What a columnar frame says of its rows.
@@ -289,7 +285,6 @@ pub(crate) enum Check {
 /// A decoded frame, borrowed from the segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
-    pub(crate) kind: Kind,
     pub(crate) sequence: u64,
     pub(crate) time: Timestamp,
     pub(crate) explicit_hash_key: Option<u128>,
@@ -328,7 +323,7 @@ impl<'a> Frame<'a> {
         if check != Check::Bounds {
             check_header(header, signature)?;
         }
-        if kind == 0 || flags & !KNOWN_FLAGS != 0 {
+        if Kind(kind) != Kind::RAW || flags & !KNOWN_FLAGS != 0 {
             return Err(FrameFault::Unknown);
         }
         let mut optional = header.get(FIXED_HEADER_LEN..).unwrap_or_default();
@@ -367,7 +362,6 @@ impl<'a> Frame<'a> {
             check_body(frame, header_len, metadata_end, data_start, u32_at(fixed, BODY_CRC))?;
         }
         Ok(Self {
-            kind: Kind(kind),
             sequence: u64_at(fixed, SEQUENCE),
             time: Timestamp::from_nanos(u64_at(fixed, TIME)),
             explicit_hash_key,

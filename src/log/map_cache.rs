@@ -30,9 +30,4 @@ impl MapCache {
         // Unmapping can take a while: not under the lock.
         drop(evicted);
     }
-
-    /// Forgets a mapping, because its segment is going away.
-    pub(crate) fn forget(&self, region: &Arc<Region>) {
-        self.recent.lock().retain(|kept| !Arc::ptr_eq(kept, region));
-    }
 }

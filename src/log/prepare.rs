@@ -177,11 +177,6 @@ impl Preparation {
         }
     }
 
-    /// Offers a prepared segment that was found.
-    pub(crate) fn put(&self, prepared: Prepared) {
-        *self.state.lock() = State::Done(Ok(prepared));
-    }
-
     /// Why the last preparation failed, if it did and nobody has tried since: the next roll will fail too.
     pub(crate) fn failure(&self) -> Option<IoError> {
         match &*self.state.lock() {

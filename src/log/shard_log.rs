@@ -1,6 +1,5 @@
 //! The log of one shard.
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -59,14 +58,6 @@ impl ShardLog {
 
     pub(crate) fn context(&self) -> &Context {
         &self.context
-    }
-
-    pub(crate) fn shard(&self) -> u32 {
-        self.shard
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
     }
 
     pub(crate) fn list(&self) -> &SegmentList {
@@ -211,6 +202,7 @@ impl ShardLog {
         let log = Arc::downgrade(self);
         self.context.background.schedule(delay, move || {
             if let Some(log) = log.upgrade() {
+                log.appender.lock().sync_begins();
                 // A failure has poisoned the shard: the next put and everybody who waits are told.
                 drop(log.sync());
             }

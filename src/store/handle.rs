@@ -126,7 +126,6 @@ impl Store {
     /// # Errors
     ///
     /// [`CreateStreamError`]: a name that is not allowed or in use, a shard count out of range, no room.
-    #[expect(clippy::needless_pass_by_value, reason = "options are built for one call")]
     pub fn create_stream(&self, name: &str, options: StreamOptions) -> Result<Stream, CreateStreamError> {
         name::check(name)?;
         let count = options.shard_count().ok_or(CreateStreamError::ShardCount { shards: options.shards })?;

@@ -60,7 +60,7 @@ fn checksum(body: &str) -> String {
     format!("{:08x}", crc32fast::hash(body.as_bytes()))
 }
 
-fn syntax(error: impl ToString) -> ManifestFault {
+fn syntax(error: impl std::error::Error) -> ManifestFault {
     ManifestFault::Syntax(error.to_string())
 }
 
@@ -146,7 +146,6 @@ mod decimal {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     pub(super) fn serialize<S: Serializer>(number: &u128, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(number)
     }

@@ -1,28 +1,83 @@
-//! tmp
-use super::hash_key::HashKey;
+//! Ranges of hash keys.
+
+use std::fmt;
 use std::num::NonZeroU32;
-/// range
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+
+use super::hash_key::HashKey;
+
+/// The hash keys from `start` to `end`, both included: what a shard owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HashKeyRange {
-    /// s
+    /// The first hash key.
     pub start: HashKey,
-    /// e
+    /// The last hash key; not below `start`.
     pub end: HashKey,
 }
+
 impl HashKeyRange {
-    /// uniform
-    pub fn uniform(n: NonZeroU32) -> Vec<Self> {
-        let n = u128::from(n.get());
-        let size = if n == 1 { 0 } else { u128::MAX / n + u128::from(u128::MAX % n == n - 1) };
-        (0..n)
-            .map(|i| Self {
-                start: (i * size).into(),
-                end: if i == n - 1 { u128::MAX.into() } else { ((i + 1) * size - 1).into() },
+    /// Every hash key.
+    pub const ALL: Self = Self { start: HashKey::MIN, end: HashKey::MAX };
+
+    /// All hash keys in `count` ranges as Kinesis cuts them: each of floor(2^128 / `count`) keys, the last one with the
+    /// rest.
+    ///
+    /// ```
+    /// use riverbed::HashKeyRange;
+    /// use std::num::NonZeroU32;
+    ///
+    /// let ranges = HashKeyRange::uniform(NonZeroU32::new(3).unwrap_or(NonZeroU32::MIN));
+    /// assert_eq!(ranges[0].end.to_string(), "113427455640312821154458202477256070484");
+    /// assert_eq!(ranges[2].end.to_string(), "340282366920938463463374607431768211455");
+    /// ```
+    pub fn uniform(count: NonZeroU32) -> Vec<Self> {
+        let count = u128::from(count.get());
+        // 2^128 itself does not fit: 2^128 / n is (2^128 - 1) / n, and one more where n divides 2^128.
+        let (size, rest) = (u128::MAX / count, u128::MAX % count);
+        let size = if rest == count - 1 { size.checked_add(1) } else { Some(size) };
+        let Some(size) = size else {
+            // Only one range has 2^128 keys.
+            return vec![Self::ALL];
+        };
+        (0..count)
+            .map(|index| Self {
+                start: HashKey::from(index * size),
+                end: if index == count - 1 { HashKey::MAX } else { HashKey::from((index + 1) * size - 1) },
             })
             .collect()
     }
-    /// contains
-    pub fn contains(&self, k: HashKey) -> bool {
-        self.start <= k && k <= self.end
+
+    /// Whether the range has this hash key.
+    pub fn contains(&self, hash_key: HashKey) -> bool {
+        self.start <= hash_key && hash_key <= self.end
+    }
+
+    /// Which part of all hash keys the range has: 1 for all of them.
+    #[expect(clippy::cast_precision_loss, reason = "a share is for people to read")]
+    pub fn share(&self) -> f64 {
+        (self.end.as_u128() - self.start.as_u128()) as f64 / u128::MAX as f64
+    }
+}
+
+impl fmt::Display for HashKeyRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.start, self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniform_ranges_cover_every_hash_key_once() {
+        for count in [1, 2, 3, 4, 5, 7, 16, 100, 1000, 65_536, 100_000] {
+            let ranges = HashKeyRange::uniform(NonZeroU32::new(count).unwrap());
+            assert_eq!(ranges.len(), count as usize);
+            assert_eq!(ranges[0].start, HashKey::MIN);
+            assert_eq!(ranges[ranges.len() - 1].end, HashKey::MAX);
+            for pair in ranges.windows(2) {
+                assert_eq!(pair[0].end.as_u128() + 1, pair[1].start.as_u128(), "{count}");
+            }
+        }
     }
 }

@@ -1,0 +1,77 @@
+//! Guards against a record landing in another shard than Kinesis would put it in.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use riverbed::{HashKey, HashKeyRange, PartitionKey, PutRecord, Store, StreamOptions};
+
+/// Checks a table of keys in hexadecimal, hash keys, and shards for the counts named in the header's `_N`.
+fn check(csv: &str) -> usize {
+    let mut lines = csv.lines();
+    let counts: Vec<u32> = lines
+        .next()
+        .unwrap()
+        .split(',')
+        .skip(2)
+        .map(|name| name.rsplit('_').next().unwrap().parse().unwrap())
+        .collect();
+    let ranges: Vec<_> =
+        counts.iter().map(|&count| HashKeyRange::uniform(NonZeroU32::new(count).unwrap())).collect();
+    let mut checked = 0;
+    for line in lines {
+        let fields: Vec<_> = line.split(',').collect();
+        let bytes: Vec<u8> = (0..fields[0].len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&fields[0][at..at + 2], 16).unwrap())
+            .collect();
+        let key = String::from_utf8(bytes).unwrap();
+        let hash_key = HashKey::of(&key);
+        assert_eq!(hash_key.to_string(), fields[1], "{key}");
+        assert_eq!(PartitionKey::new(&key).unwrap().hash_key(), hash_key);
+        for (ranges, expected) in ranges.iter().zip(&fields[2..]) {
+            let shard = ranges.iter().position(|range| range.contains(hash_key)).unwrap();
+            assert_eq!(shard.to_string(), *expected, "{key} of {}", ranges.len());
+        }
+        checked += 1;
+    }
+    checked
+}
+
+#[test]
+fn our_golden_vectors() {
+    assert_eq!(check(include_str!("golden/routing.csv")), 172);
+}
+
+#[test]
+fn kinesalite_vectors() {
+    let path = std::env::var("RIVERBED_VECTORS").unwrap_or_else(|_| {
+        format!("{}/../shared/reference/md5_shard_vectors.csv", env!("CARGO_MANIFEST_DIR"))
+    });
+    if !Path::new(&path).exists() {
+        println!("skipped kinesalite_vectors: there is no {path}; RIVERBED_VECTORS can name another");
+        return;
+    }
+    assert_eq!(check(&std::fs::read_to_string(path).unwrap()), 261);
+}
+
+#[test]
+fn a_stream_routes_by_the_same_ranges() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path().join("data")).unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(7)).unwrap();
+    let shards = stream.shards();
+    for index in 0..200 {
+        let key = format!("key {index}");
+        let put = stream.put(&key, b"x").unwrap();
+        let owner = shards.iter().find(|shard| shard.range.contains(HashKey::of(&key))).unwrap();
+        assert_eq!((put.shard_id, stream.shard_for_key(&key)), (owner.id, Some(owner.id)));
+    }
+    for shard in &shards {
+        for hash_key in [shard.range.start, shard.range.end] {
+            let put =
+                stream.put_record(&PutRecord::new("elsewhere", b"x").explicit_hash_key(hash_key)).unwrap();
+            assert_eq!(put.shard_id, shard.id);
+        }
+    }
+}
