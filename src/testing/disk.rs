@@ -115,7 +115,7 @@ impl Disk {
     ///
     /// `NotFound` when there is no such file.
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-        let image = self.shared.state.lock().image(&normal(path.as_ref()))?;
+        let (_, image) = self.shared.state.lock().file(&normal(path.as_ref()))?;
         let bytes = image.lock().live();
         Ok(bytes)
     }
@@ -126,7 +126,7 @@ impl Disk {
     ///
     /// `NotFound` when there is no such file, another error when it is too short.
     pub fn damage(&self, path: impl AsRef<Path>, offset: usize, bytes: &[u8]) -> io::Result<()> {
-        let image = self.shared.state.lock().image(&normal(path.as_ref()))?;
+        let (_, image) = self.shared.state.lock().file(&normal(path.as_ref()))?;
         let mut image = image.lock();
         if offset.saturating_add(bytes.len()) > image.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -174,9 +174,12 @@ impl State {
             .sum()
     }
 
-    fn image(&self, path: &Path) -> io::Result<Arc<Mutex<FileImage>>> {
+    fn file(&self, path: &Path) -> io::Result<(usize, Arc<Mutex<FileImage>>)> {
         match self.names.get(path)? {
-            Node::File(id) => self.files.get(&id).cloned().ok_or_else(|| io::ErrorKind::NotFound.into()),
+            Node::File(id) => {
+                let image = self.files.get(&id).cloned().ok_or(io::ErrorKind::NotFound)?;
+                Ok((id, image))
+            }
             Node::Dir => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
@@ -230,13 +233,13 @@ impl Storage for Disk {
         state.next_file += 1;
         let image = Arc::new(Mutex::new(FileImage::new()));
         state.files.insert(id, Arc::clone(&image));
-        Ok(Arc::new(DiskFile { disk: self.clone(), path: path.to_owned(), image }))
+        Ok(Arc::new(DiskFile { disk: self.clone(), id, image }))
     }
 
     fn open_file(&self, path: &Path, _access: Access) -> io::Result<Arc<dyn StorageFile>> {
         let path = &self.begin(Operation::OpenFile, path)?;
-        let image = self.shared.state.lock().image(path)?;
-        Ok(Arc::new(DiskFile { disk: self.clone(), path: path.to_owned(), image }))
+        let (id, image) = self.shared.state.lock().file(path)?;
+        Ok(Arc::new(DiskFile { disk: self.clone(), id, image }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -308,31 +311,39 @@ impl Drop for Held {
 #[derive(Debug)]
 struct DiskFile {
     disk: Disk,
-    path: PathBuf,
+    id: usize,
     image: Arc<Mutex<FileImage>>,
+}
+
+impl DiskFile {
+    fn begin(&self, operation: Operation) -> io::Result<()> {
+        // Under the name that it has now; a file that was removed has none.
+        let path = self.disk.shared.state.lock().names.path_of(self.id).unwrap_or_default();
+        self.disk.begin(operation, &path).map(drop)
+    }
 }
 
 impl StorageFile for DiskFile {
     fn len(&self) -> io::Result<u64> {
-        self.disk.begin(Operation::Read, &self.path)?;
+        self.begin(Operation::Read)?;
         Ok(self.image.lock().len() as u64)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.disk.begin(Operation::Allocate, &self.path)?;
+        self.begin(Operation::Allocate)?;
         let grown = len.saturating_sub(self.image.lock().len() as u64);
         self.disk.shared.state.lock().reserve(grown)?;
         self.image.lock().allocate(usize::try_from(len).map_err(io::Error::other)?)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.disk.begin(Operation::Read, &self.path)?;
+        self.begin(Operation::Read)?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         Ok(self.image.lock().read(offset, buf))
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.begin(Operation::Write, &self.path)?;
+        self.begin(Operation::Write)?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let grown = (offset + buf.len()).saturating_sub(self.image.lock().len());
         if grown > 0 {
@@ -342,8 +353,8 @@ impl StorageFile for DiskFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.disk.begin(Operation::SyncData, &self.path) {
-            Ok(_) => {
+        match self.begin(Operation::SyncData) {
+            Ok(()) => {
                 self.image.lock().sync();
                 Ok(())
             }
@@ -357,7 +368,7 @@ impl StorageFile for DiskFile {
     }
 
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping> {
-        self.disk.begin(Operation::Map, &self.path)?;
+        self.begin(Operation::Map)?;
         let image = self.image.lock();
         if len > image.len() {
             return Err(io::Error::other("a mapping past the end of the file would be a SIGBUS"));

@@ -82,6 +82,11 @@ impl Names {
         })
     }
 
+    /// The present name of a file.
+    pub(super) fn path_of(&self, file: usize) -> Option<PathBuf> {
+        self.files().find(|(_, id)| *id == file).map(|(path, _)| path.to_owned())
+    }
+
     fn change(&mut self, change: Change) {
         apply(&mut self.live, &change);
         self.pending.push(change);
