@@ -54,6 +54,7 @@ struct Totals {
     lost_unacknowledged: u64,
     dropped_bytes: u64,
     torn_tails: u64,
+    trimmed_bytes: u64,
 }
 
 impl Totals {
@@ -67,6 +68,7 @@ impl Totals {
         self.lost_unacknowledged += other.lost_unacknowledged;
         self.dropped_bytes += other.dropped_bytes;
         self.torn_tails += other.torn_tails;
+        self.trimmed_bytes += other.trimmed_bytes;
     }
 }
 
@@ -76,6 +78,8 @@ struct ShardModel {
     records: Vec<Expected>,
     /// As many records from the front must survive anything.
     durable: usize,
+    /// As many records from the front may have been trimmed; those that were found trimmed are not in `records`.
+    trimmable: usize,
     /// The highest sequence number ever handed out.
     highest: Option<u128>,
 }
@@ -93,6 +97,14 @@ struct StreamModel {
     shards: Vec<ShardModel>,
     /// Its creation or deletion was under way when the power went: it may be there or not.
     uncertain: bool,
+}
+
+impl ShardModel {
+    fn drop_front(&mut self, count: usize) {
+        self.records.drain(..count);
+        self.durable = self.durable.saturating_sub(count);
+        self.trimmable = self.trimmable.saturating_sub(count);
+    }
 }
 
 struct History {
@@ -243,7 +255,8 @@ impl History {
                         self.everything_is_durable();
                     }
                 }
-                10..=19 => {
+                10..=12 => self.trim(store),
+                13..=19 => {
                     self.clock.advance(Duration::from_millis(self.rng.u64(0..800)));
                     store.maintain();
                 }
@@ -361,6 +374,30 @@ impl History {
         }
     }
 
+    /// Trims by hand; what is trimmed may be gone, or still be there.
+    fn trim(&mut self, store: &Store) {
+        let Some((name, stream)) = self.pick(store) else { return };
+        for shard in stream.shards() {
+            let model = &mut self.streams.get_mut(&name).unwrap().shards[shard.id.as_u32() as usize];
+            let at = self.rng.usize(0..=model.records.len());
+            let Some(Expected { number: Some(number), .. }) = model.records.get(at) else { continue };
+            let outcome = stream.trim_to((*number).try_into().unwrap());
+            assert!(outcome.is_ok() || self.disk.is_off(), "{outcome:?}");
+            model.trimmable = model.trimmable.max(at);
+            if let Ok(freed @ 1..) = outcome {
+                self.counts.trimmed_bytes += freed;
+                // Trimming syncs first, and what went is gone for good.
+                model.durable = model.records.len();
+                let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
+                let Ok(oldest) = reader.next() else { return };
+                let oldest = oldest.map(|record| record.sequence_number().as_u128());
+                let gone = model.records.iter().take_while(|record| record.number < oldest).count();
+                assert!(gone <= at, "trimmed too much");
+                model.drop_front(gone);
+            }
+        }
+    }
+
     /// What a durable reader sees, and what is said to be durable, stays.
     fn look(&mut self, store: &Store) {
         let Some((name, stream)) = self.pick(store) else { return };
@@ -411,6 +448,13 @@ impl History {
             let stream = store.open_stream(name).unwrap();
             assert_eq!(stream.shards().len(), model.shards.len());
             for (shard, model) in stream.shards().iter().zip(&mut model.shards) {
+                let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
+                let first = reader.next().unwrap().map(|record| record.data().to_vec());
+                let gone = (0..=model.trimmable.min(model.records.len()))
+                    .find(|&gone| model.records.get(gone).map(|record| &record.data) == first.as_ref());
+                if let Some(gone) = gone {
+                    model.drop_front(gone);
+                }
                 let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
                 let mut found = 0;
                 let mut previous = None;

@@ -204,7 +204,7 @@ impl Appender {
             _ => self.roll(place, draft)?,
         };
         if active.marked_clean {
-            active.mark_open(place.poison)?;
+            active.mark_open(place)?;
         }
         active.append(draft, sequence, next, time)?;
         self.next = next;
@@ -221,8 +221,14 @@ impl Appender {
             draft.max_len(),
             draft.row_count(),
         );
+        self.start_segment(place, wanted)?;
+        self.active.as_mut().ok_or(AppendError::Closed)
+    }
+
+    /// Makes a new segment the active one.
+    fn start_segment(&mut self, place: &Place<'_>, wanted: Wanted) -> Result<(), AppendError> {
         let prepared = self.next_segment(place, wanted)?;
-        let fresh = self.activate(prepared)?;
+        let fresh = self.activate(place, prepared)?;
         let capacity = fresh.segment.identity().capacity;
         // The new segment is in the list before the old one says that it is at its end.
         place.list.push(Arc::clone(&fresh.segment));
@@ -232,7 +238,27 @@ impl Appender {
         }
         self.next_ordinal += 1;
         self.next_capacity = place.context.segment_len_after(capacity);
-        self.active.as_mut().ok_or(AppendError::Closed)
+        Ok(())
+    }
+
+    /// Ends the active segment if it has records and all of them arrived before `cutoff`, so that retention can have
+    /// it; its successor is empty and small. Returns whether it did.
+    pub(crate) fn roll_idle(&mut self, place: &Place<'_>, cutoff: Timestamp) -> Result<bool, AppendError> {
+        let idle = self.active.as_ref().is_some_and(|active| {
+            let extent = active.segment.extent();
+            extent.frames > 0 && extent.last_time < cutoff
+        });
+        if !idle || self.closed || place.poison.get().is_some() {
+            return Ok(false);
+        }
+        let wanted = Wanted::new(place.shard, self.next_ordinal, place.context.first_segment_len, 0, 1);
+        self.start_segment(place, wanted)?;
+        Ok(true)
+    }
+
+    /// Takes note that the shard's oldest kept segment is this one.
+    pub(crate) fn set_trim(&mut self, ordinal: u64) {
+        self.trim = self.trim.max(ordinal);
     }
 
     /// The prepared segment if it will do, else one made now.
@@ -259,7 +285,7 @@ impl Appender {
 
     /// Gives a prepared segment its place in the sequence. The slot that says so becomes durable with the first
     /// sync; should a power cut come before, nothing in it had been acknowledged as durable.
-    fn activate(&self, prepared: Prepared) -> Result<Active, AppendError> {
+    fn activate(&self, place: &Place<'_>, prepared: Prepared) -> Result<Active, AppendError> {
         let Prepared { path, identity, file, map } = prepared;
         let extent = Extent::empty(self.next, self.last_time);
         let slot = Slot {
@@ -277,7 +303,7 @@ impl Appender {
         let misfit = || IoError::new("map", &path, std::io::Error::other("the bounds do not fit"));
         let (region, writer) = Region::new(map, HEADER_LEN, HEADER_LEN).ok_or_else(misfit)?;
         let segment = Segment::live(path.clone(), identity, slot, 1, extent, file, region);
-        segment.write_first_slot().map_err(IoError::context("write", &path))?;
+        segment.write_first_slot(place.context).map_err(IoError::context("write", &path))?;
         Ok(Active {
             limit: self.next.saturating_add(identity.span),
             next_mark: HEADER_LEN,
@@ -361,15 +387,15 @@ impl Active {
     }
 
     /// Makes durable that the segment is being written again.
-    fn mark_open(&mut self, poison: &OnceLock<SyncError>) -> Result<(), AppendError> {
-        match self.segment.change_slot(|slot| slot.state = SlotState::Open) {
+    fn mark_open(&mut self, place: &Place<'_>) -> Result<(), AppendError> {
+        match self.segment.change_slot(place.context, |slot| slot.state = SlotState::Open) {
             Ok(()) => {
                 self.marked_clean = false;
                 Ok(())
             }
             Err(source) => {
                 let error = SyncError { path: self.segment.path().to_owned(), source: Arc::new(source) };
-                Err(AppendError::Poisoned(poison.get_or_init(|| error).clone()))
+                Err(AppendError::Poisoned(place.poison.get_or_init(|| error).clone()))
             }
         }
     }

@@ -24,6 +24,9 @@ pub(crate) enum CursorError {
     Corrupt { path: PathBuf, offset: u64, fault: FrameFault },
     #[error("fenced")]
     Fenced(Arc<Gap>),
+    /// Retention has removed what comes next; the oldest record that is kept has this counter or one above.
+    #[error("trimmed")]
+    Trimmed { oldest: u64 },
     #[error(transparent)]
     Io(#[from] IoError),
 }
@@ -69,6 +72,8 @@ enum Look {
     },
     Segment(Arc<Segment>),
     Gap(Arc<Gap>),
+    /// The segments after the present one have been removed; these are the oldest that are kept.
+    Trimmed(Arc<Segment>),
     /// The present segment's file ends before its frames do.
     CutOff,
 }
@@ -121,8 +126,15 @@ impl Cursor {
         level: ReadLevel,
     ) -> Result<Self, CursorError> {
         let mut cursor = Self { log, check, level, place: None, passed: None };
-        cursor.seek(start)?;
-        Ok(cursor)
+        loop {
+            let trim = cursor.log.list().trim();
+            match cursor.seek(start) {
+                Ok(()) => return Ok(cursor),
+                // Removed between looking and opening: look again.
+                Err(CursorError::Io(_)) if cursor.log.list().trim() > trim => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) fn log(&self) -> &Arc<ShardLog> {
@@ -130,7 +142,7 @@ impl Cursor {
     }
 
     /// Moves to another place.
-    pub(crate) fn seek(&mut self, start: Start) -> Result<(), CursorError> {
+    fn seek(&mut self, start: Start) -> Result<(), CursorError> {
         self.passed = None;
         self.place = None;
         let list = self.log.list();
@@ -267,6 +279,7 @@ impl Cursor {
             }
         };
         match (following.gap_before, following.segment) {
+            (_, Some(segment)) if following.trimmed => Look::Trimmed(segment),
             (Some(gap), _) if self.passed.as_ref().is_none_or(|passed| !Arc::ptr_eq(passed, &gap)) => {
                 Look::Gap(gap)
             }
@@ -284,7 +297,20 @@ impl Cursor {
                     place.owner = Owner::new(Arc::clone(&place.owner.region), limit);
                     return Ok(true);
                 }
-                (Look::Segment(segment), _) => self.place = Some(self.open(segment)?),
+                (Look::Segment(segment), _) => {
+                    let ordinal = segment.ordinal();
+                    match self.open(segment) {
+                        Ok(place) => self.place = Some(place),
+                        // Removed between looking and opening: look again.
+                        Err(CursorError::Io(_)) if ordinal < self.log.list().trim() => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                (Look::Trimmed(oldest), _) => {
+                    // Told once; from here on the reader is at the trim horizon.
+                    self.place = None;
+                    return Err(CursorError::Trimmed { oldest: oldest.base() });
+                }
                 (Look::Gap(gap), _) => return Err(CursorError::Fenced(gap)),
                 (Look::CutOff, Some(place)) => return Err(place.corrupt(FrameFault::CutOff)),
                 // Only a place has frames or an end.
@@ -308,6 +334,8 @@ impl Cursor {
                 }
                 Ok(())
             }
+            // Told, and so passed.
+            Err(CursorError::Trimmed { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -30,4 +30,9 @@ impl MapCache {
         // Unmapping can take a while: not under the lock.
         drop(evicted);
     }
+
+    /// Forgets a mapping, because its segment has been removed.
+    pub(crate) fn forget(&self, region: &Arc<Region>) {
+        self.recent.lock().retain(|kept| !Arc::ptr_eq(kept, region));
+    }
 }

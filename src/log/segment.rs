@@ -180,12 +180,13 @@ impl Segment {
     /// durable with the segment's next sync.
     pub(crate) fn sync(
         &self,
+        context: &Context,
         extent: Extent,
         state: SlotState,
         successor_base: u64,
         trim: u64,
     ) -> io::Result<()> {
-        let file = self.open_for_sync()?;
+        let file = self.file(context)?;
         let generation = self.durability.lock().slot.generation;
         file.sync_data()?;
         self.durable_end.fetch_max(extent.end, Ordering::AcqRel);
@@ -210,8 +211,8 @@ impl Segment {
 
     /// Makes the slot durable too. With `SlotState::Sealed` or `Clean` in it, nothing is left to sync, and the file
     /// is closed (the mapping stays).
-    pub(crate) fn sync_slot(&self) -> io::Result<()> {
-        let file = self.open_for_sync()?;
+    pub(crate) fn sync_slot(&self, context: &Context) -> io::Result<()> {
+        let file = self.file(context)?;
         let generation = self.durability.lock().slot.generation;
         file.sync_data()?;
         let mut durability = self.durability.lock();
@@ -225,8 +226,8 @@ impl Segment {
     }
 
     /// Writes the first slot of a segment just created. A sync makes it durable together with the first frames.
-    pub(crate) fn write_first_slot(&self) -> io::Result<()> {
-        let file = self.open_for_sync()?;
+    pub(crate) fn write_first_slot(&self, context: &Context) -> io::Result<()> {
+        let file = self.file(context)?;
         let mut durability = self.durability.lock();
         let slot = Slot { generation: durability.slot.generation + 1, ..durability.slot };
         durability.write_slot(&*file, slot, self.signature)
@@ -243,8 +244,8 @@ impl Segment {
     }
 
     /// Writes a slot and syncs it: for changes of state that must be durable before anything else happens.
-    pub(crate) fn change_slot(&self, change: impl FnOnce(&mut Slot)) -> io::Result<()> {
-        let file = self.open_for_sync()?;
+    pub(crate) fn change_slot(&self, context: &Context, change: impl FnOnce(&mut Slot)) -> io::Result<()> {
+        let file = self.file(context)?;
         {
             let mut durability = self.durability.lock();
             let mut slot = durability.slot;
@@ -252,20 +253,18 @@ impl Segment {
             slot.generation += 1;
             durability.write_slot(&*file, slot, self.signature)?;
         }
-        self.sync_slot()
+        self.sync_slot(context)
     }
 
-    fn open_for_sync(&self) -> io::Result<Arc<dyn StorageFile>> {
-        self.durability.lock().file.clone().ok_or_else(|| io::Error::other("the segment's file is closed"))
-    }
-
-    /// Lends the file again to a segment whose file was closed.
-    pub(crate) fn reopen(&self, context: &Context) -> io::Result<()> {
+    /// The file to sync and to write slots to; opened again if it was closed.
+    fn file(&self, context: &Context) -> io::Result<Arc<dyn StorageFile>> {
         let mut durability = self.durability.lock();
-        if durability.file.is_none() {
-            durability.file = Some(context.storage.open_file(&self.path, Access::Write)?);
+        if let Some(file) = &durability.file {
+            return Ok(Arc::clone(file));
         }
-        Ok(())
+        let file = context.storage.open_file(&self.path, Access::Write)?;
+        durability.file = Some(Arc::clone(&file));
+        Ok(file)
     }
 
     /// The segment's bytes, mapped now if they are not yet.
@@ -306,6 +305,14 @@ impl Segment {
         let map = file.map(HEADER_LEN, Access::Read).map_err(failed)?;
         Region::sealed(map, HEADER_LEN, HEADER_LEN)
             .ok_or_else(|| failed(io::Error::other("the bounds do not fit")))
+    }
+
+    /// The segment's mapping, if it is mapped now.
+    pub(crate) fn mapped(&self) -> Option<Arc<Region>> {
+        match &*self.mapped.lock() {
+            Mapped::Live(region) => Some(Arc::clone(region)),
+            Mapped::OnDemand(region) => region.upgrade(),
+        }
     }
 
     /// Nobody writes here any more: from now on the segment is mapped only while it is read.

@@ -14,6 +14,7 @@ use super::commit::Commit;
 use super::durability::Durability;
 use super::frame::Draft;
 use super::header::SlotState;
+use super::index;
 use super::list::SegmentList;
 use super::options::Context;
 use super::prepare::{self, Preparation};
@@ -33,6 +34,8 @@ pub(crate) struct ShardLog {
     appender: Mutex<Appender>,
     /// Signalled after each append; waited for with the appender's lock, which makes the wake-up sure.
     appended: Condvar,
+    /// Held while segments are being removed.
+    trimming: Mutex<()>,
 }
 
 impl ShardLog {
@@ -53,6 +56,7 @@ impl ShardLog {
             commit: Commit::new(start.next),
             appender: Mutex::new(Appender::new(start)),
             appended: Condvar::new(),
+            trimming: Mutex::new(()),
         })
     }
 
@@ -78,16 +82,6 @@ impl ShardLog {
     /// Every record below this counter is durable.
     pub(crate) fn durable(&self) -> u64 {
         self.commit.durable()
-    }
-
-    /// How many syncs have made records of this shard durable since it was opened.
-    pub(crate) fn syncs(&self) -> u64 {
-        self.commit.syncs()
-    }
-
-    /// Why preparing the next segment failed, if it did: the next roll will fail too, unless something changes.
-    pub(crate) fn preparation_failure(&self) -> Option<IoError> {
-        self.preparation.failure()
     }
 
     /// Takes the append lock for any number of records, which share one clock reading.
@@ -145,7 +139,7 @@ impl ShardLog {
         for (segment, extent, rolled) in plan.segments {
             let state = if rolled { SlotState::Sealed } else { SlotState::Open };
             segment
-                .sync(extent, state, extent.next, plan.trim)
+                .sync(&self.context, extent, state, extent.next, plan.trim)
                 .map_err(|source| self.fail_sync(&segment, source))?;
             if rolled {
                 self.appender.lock().forget_synced(&segment);
@@ -178,7 +172,7 @@ impl ShardLog {
     }
 
     fn retire(&self, segment: &Segment) {
-        if let Err(source) = segment.sync_slot() {
+        if let Err(source) = segment.sync_slot(&self.context) {
             self.fail_sync(segment, source);
             return;
         }
@@ -247,7 +241,7 @@ impl ShardLog {
         }
         for segment in self.list.all() {
             if !segment.slot_is_durable() {
-                segment.sync_slot().map_err(|source| self.fail_sync(&segment, source))?;
+                segment.sync_slot(&self.context).map_err(|source| self.fail_sync(&segment, source))?;
             }
         }
         let Some(active) = active else {
@@ -255,7 +249,7 @@ impl ShardLog {
         };
         if active.slot().state == SlotState::Open {
             active
-                .change_slot(|slot| slot.state = SlotState::Clean)
+                .change_slot(&self.context, |slot| slot.state = SlotState::Clean)
                 .map_err(|source| self.fail_sync(&active, source))?;
             // Derived: made anew if it cannot be saved.
             drop(active.save_index(&self.context));
@@ -271,6 +265,108 @@ impl ShardLog {
         self.appended.notify_all();
         self.commit.close();
     }
+
+    /// Ends the active segment if nothing has arrived in it since `cutoff`, so that an idle shard forgets too.
+    pub(crate) fn roll_idle(&self, cutoff: Timestamp) -> Result<bool, AppendError> {
+        self.appender.lock().roll_idle(&self.place(), cutoff)
+    }
+
+    /// Removes whole segments, oldest first, for as long as `may_go` says so of them; never the newest one. Returns the
+    /// bytes that their files had.
+    ///
+    /// What is removed is durably so before the first file goes: a crash in between leaves files that the next opening
+    /// removes.
+    pub(crate) fn trim_while(
+        self: &Arc<Self>,
+        mut may_go: impl FnMut(&Segment) -> bool,
+    ) -> Result<u64, TrimError> {
+        let _trimming = self.trimming.lock();
+        let mut segments = self.list.all();
+        let Some(newest) = segments.pop() else {
+            return Ok(0);
+        };
+        let count = segments.iter().take_while(|segment| may_go(segment)).count();
+        segments.truncate(count);
+        let Some(keep_from) = segments.last().map(|last| last.ordinal() + 1) else {
+            return Ok(0);
+        };
+        // Nothing is removed of which a part still waits to be synced.
+        self.sync()?;
+        newest
+            .change_slot(&self.context, |slot| slot.trim = slot.trim.max(keep_from))
+            .map_err(|source| self.fail_sync(&newest, source))?;
+        self.appender.lock().set_trim(keep_from);
+        self.list.remove_before(keep_from);
+        let storage = &*self.context.storage;
+        let mut freed = 0;
+        for segment in &segments {
+            if let Some(region) = segment.mapped() {
+                self.context.maps.forget(&region);
+            }
+            remove_if_there(storage, &index::path_beside(segment.path()))
+                .and_then(|()| remove_if_there(storage, segment.path()))
+                .map_err(IoError::context("remove", segment.path()))?;
+            freed += segment.identity().capacity;
+        }
+        let dir = self.dir.path();
+        storage.sync_dir(dir).map_err(IoError::context("sync", dir))?;
+        Ok(freed)
+    }
+
+    /// What this shard has and has done.
+    pub(crate) fn stats(&self) -> LogStats {
+        let segments = self.list.all();
+        let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
+        let (next, _) = self.tip();
+        LogStats {
+            records: extents.iter().map(|extent| extent.frames).sum(),
+            bytes: segments.iter().map(|segment| segment.identity().capacity).sum(),
+            segments: segments.len(),
+            oldest: segments
+                .iter()
+                .zip(&extents)
+                .find(|(_, extent)| extent.frames > 0)
+                .map(|(segment, extent)| (segment.base(), extent.first_time)),
+            newest: extents
+                .iter()
+                .rev()
+                .find(|extent| extent.frames > 0)
+                .map(|extent| (extent.next.saturating_sub(1), extent.last_time)),
+            next,
+            durable: self.commit.durable(),
+            syncs: self.commit.syncs(),
+            pinned_bytes: self.list.pinned_bytes(),
+            preparation_failure: self.preparation.failure(),
+        }
+    }
+}
+
+/// Why segments could not be removed. Those that are durably trimmed are not read any more, whether their files could be
+/// removed or not; the next opening removes what is left.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrimError {
+    /// A sync has failed, just now or earlier. Nothing was trimmed.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The operating system refused something else.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// What a shard has and has done.
+#[derive(Debug, Clone)]
+pub(crate) struct LogStats {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) segments: usize,
+    pub(crate) oldest: Option<(u64, Timestamp)>,
+    pub(crate) newest: Option<(u64, Timestamp)>,
+    pub(crate) next: u64,
+    pub(crate) durable: u64,
+    pub(crate) syncs: u64,
+    pub(crate) pinned_bytes: u64,
+    pub(crate) preparation_failure: Option<IoError>,
 }
 
 /// Why a log could not be closed in good order. Reopening recovers.

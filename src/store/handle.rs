@@ -15,6 +15,7 @@ use crate::log::map_cache::MapCache;
 use crate::log::options::Context;
 use crate::log::recovery::RecoveryReport;
 use crate::log::shard_log::ShardLog;
+use crate::stream::core::StreamCore;
 use crate::sys::storage::{Lock, remove_tree, replace_file};
 
 use super::error::{CloseError, CreateStreamError, OpenError, StreamError};
@@ -138,7 +139,7 @@ impl Store {
             return Err(CreateStreamError::Exists { name: name.to_owned() });
         }
         let created = shared.options.clock.now().as_nanos();
-        let manifest = StreamManifest::uniform(created, options.durability, count);
+        let manifest = StreamManifest::uniform(created, options.durability, options.retention, count);
         let scratch = shared.scratch_path(&mut state);
         let path = shared.layout.stream(name);
         if let Err(error) = shared.write_stream(&manifest, &scratch, &path) {
@@ -148,11 +149,11 @@ impl Store {
         }
         let shards =
             manifest.shards.iter().map(|shard| open::new_shard(&shared.context, &path, shard)).collect();
-        let durability = options.durability.unwrap_or(shared.options.durability);
-        let core = open::core(name, durability, shards)
+        let open = open::open_stream(&shared.options, &shared.context, name, manifest, shards)
             .map_err(|fault| IoError::new("create", &path, io::Error::other(fault.to_string())))?;
-        state.streams.insert(name.to_owned(), Ok(Arc::clone(&core)));
-        Ok(Stream::new(core, Arc::clone(shared)))
+        let stream = Stream::new(Arc::clone(&open.core), Arc::clone(shared));
+        state.streams.insert(name.to_owned(), Ok(open));
+        Ok(stream)
     }
 
     /// Opens a stream that exists.
@@ -167,7 +168,7 @@ impl Store {
             return Err(StreamError::Closed);
         }
         match state.streams.get(name) {
-            Some(Ok(core)) => Ok(Stream::new(Arc::clone(core), Arc::clone(&self.shared))),
+            Some(Ok(open)) => Ok(Stream::new(Arc::clone(&open.core), Arc::clone(&self.shared))),
             Some(Err(error)) => Err(error.clone()),
             None => Err(StreamError::NotFound { name: name.to_owned() }),
         }
@@ -193,8 +194,8 @@ impl Store {
         let path = shared.layout.stream(name);
         let scratch = shared.scratch_path(&mut state);
         storage.rename(&path, &scratch).map_err(IoError::context("rename", &path))?;
-        if let Some(Ok(core)) = state.streams.remove(name) {
-            core.logs().for_each(|log| log.abandon());
+        if let Some(Ok(open)) = state.streams.remove(name) {
+            open.core.logs().for_each(|log| log.abandon());
         }
         let streams = shared.layout.streams();
         storage.sync_dir(&streams).map_err(IoError::context("sync", &streams))?;
@@ -238,6 +239,30 @@ impl Shared {
         &self.options.clock
     }
 
+    /// Replaces the manifest of a stream. When this fails, the old one stands.
+    pub(crate) fn change_manifest(
+        &self,
+        core: &Arc<StreamCore>,
+        change: impl FnOnce(&mut StreamManifest),
+    ) -> Result<(), StreamError> {
+        let mut state = self.state.lock();
+        if state.lock.is_none() {
+            return Err(StreamError::Closed);
+        }
+        let open = match state.streams.get_mut(&core.name) {
+            Some(Ok(open)) if Arc::ptr_eq(&open.core, core) => open,
+            _ => return Err(StreamError::NotFound { name: core.name.clone() }),
+        };
+        let mut manifest = open.manifest.clone();
+        change(&mut manifest);
+        let path = self.layout.stream(&core.name).join(layout::STREAM_MANIFEST);
+        let bytes =
+            manifest::encode(&manifest).map_err(|fault| StreamError::damaged(path.clone(), &fault))?;
+        replace_file(&*self.options.storage, &path, &bytes).map_err(IoError::context("write", &path))?;
+        open.manifest = manifest;
+        Ok(())
+    }
+
     fn scratch_path(&self, state: &mut State) -> PathBuf {
         state.scratched += 1;
         self.layout.scratch().join(state.scratched.to_string())
@@ -263,7 +288,7 @@ impl Shared {
 
     fn logs(&self) -> Vec<Arc<ShardLog>> {
         let state = self.state.lock();
-        state.streams.values().flatten().flat_map(|core| core.logs().map(Arc::clone)).collect()
+        state.streams.values().flatten().flat_map(|open| open.core.logs().map(Arc::clone)).collect()
     }
 
     fn close(&self) -> Result<(), CloseError> {

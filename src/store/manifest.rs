@@ -1,6 +1,7 @@
 //! The store's and the streams' manifests: JSON with a checksum, replaced whole.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::log::durability::Durability;
 use crate::stream::hash_range::HashKeyRange;
+use crate::stream::retention::Retention;
 
 /// The format of the manifests that this version reads and writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -77,6 +79,8 @@ pub(crate) struct StreamManifest {
     /// When the stream was created, in nanoseconds since the epoch.
     pub(crate) created: u64,
     pub(crate) durability: Option<DurabilityManifest>,
+    #[serde(default)]
+    pub(crate) retention: RetentionManifest,
     pub(crate) shards: Vec<ShardManifest>,
 }
 
@@ -101,9 +105,41 @@ pub(crate) enum DurabilityManifest {
     Immediate,
 }
 
+/// How long a stream keeps its records; without either limit, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct RetentionManifest {
+    pub(crate) age_nanos: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+}
+
+impl From<Retention> for RetentionManifest {
+    fn from(retention: Retention) -> Self {
+        let age_nanos = retention.age().map(|age| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
+        Self { age_nanos, bytes: retention.bytes() }
+    }
+}
+
+impl From<RetentionManifest> for Retention {
+    fn from(manifest: RetentionManifest) -> Self {
+        let retention = match manifest.age_nanos {
+            Some(nanos) => Self::of_age(Duration::from_nanos(nanos)),
+            None => Self::FOREVER,
+        };
+        match manifest.bytes {
+            Some(bytes) => retention.and_bytes(bytes),
+            None => retention,
+        }
+    }
+}
+
 impl StreamManifest {
     /// A new stream of `count` shards that share the hash keys evenly.
-    pub(crate) fn uniform(created: u64, durability: Option<Durability>, count: NonZeroU32) -> Self {
+    pub(crate) fn uniform(
+        created: u64,
+        durability: Option<Durability>,
+        retention: Retention,
+        count: NonZeroU32,
+    ) -> Self {
         let shards = HashKeyRange::uniform(count)
             .iter()
             .zip(0..)
@@ -114,7 +150,12 @@ impl StreamManifest {
                 first: 0,
             })
             .collect();
-        Self { created, durability: durability.map(DurabilityManifest::from), shards }
+        Self {
+            created,
+            durability: durability.map(DurabilityManifest::from),
+            retention: retention.into(),
+            shards,
+        }
     }
 }
 
@@ -134,9 +175,7 @@ impl From<DurabilityManifest> for Durability {
     fn from(durability: DurabilityManifest) -> Self {
         match durability {
             DurabilityManifest::Buffered => Self::Buffered,
-            DurabilityManifest::PeriodicNanos(nanos) => {
-                Self::Periodic(std::time::Duration::from_nanos(nanos))
-            }
+            DurabilityManifest::PeriodicNanos(nanos) => Self::Periodic(Duration::from_nanos(nanos)),
             DurabilityManifest::Immediate => Self::Immediate,
         }
     }
@@ -161,7 +200,8 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let manifest = StreamManifest::uniform(7, Some(Durability::Immediate), NonZeroU32::MIN);
+        let manifest =
+            StreamManifest::uniform(7, Some(Durability::Immediate), Retention::FOREVER, NonZeroU32::MIN);
         let bytes = encode(&manifest).unwrap();
         assert_eq!(decode::<StreamManifest>(&bytes).unwrap(), manifest);
         for index in 0..bytes.len() * 8 {

@@ -15,7 +15,7 @@ use crate::log::append::ShardDir;
 use crate::log::options::Context;
 use crate::log::recovery::{Recovered, RecoveryReport, ShardRecovery, recover};
 use crate::log::shard_log::ShardLog;
-use crate::stream::core::StreamCore;
+use crate::stream::core::{Kept, StreamCore};
 use crate::stream::hash_key::HashKey;
 use crate::stream::hash_range::HashKeyRange;
 use crate::stream::shard_id::ShardId;
@@ -27,8 +27,15 @@ use super::layout::{self, Layout};
 use super::manifest::{self, ManifestFault, ShardManifest, StoreManifest, StreamManifest};
 use super::options::{OnProgress, RecoveryProgress, StoreOptions};
 
-/// A stream, or why it cannot be used.
-pub(crate) type StreamEntry = Result<Arc<StreamCore>, StreamError>;
+/// A stream and its manifest, or why it cannot be used.
+pub(crate) type StreamEntry = Result<OpenStream, StreamError>;
+
+/// A stream that is open.
+#[derive(Debug)]
+pub(crate) struct OpenStream {
+    pub(crate) core: Arc<StreamCore>,
+    pub(crate) manifest: StreamManifest,
+}
 
 /// Takes the lock of the store at `layout`, creating what is missing of it.
 pub(crate) fn lock_and_create(options: &StoreOptions, layout: &Layout) -> Result<Lock, OpenError> {
@@ -174,7 +181,7 @@ pub(crate) fn open_streams(
                     shards.push(shard);
                     report.shards.extend(recovery);
                 }
-                core(&name, manifest.durability.map(Into::into).unwrap_or(options.durability), shards)
+                open_stream(options, context, &name, manifest, shards)
                     .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))
             }
             Err(error) => Err(error),
@@ -206,13 +213,22 @@ fn read_stream_manifest(
 }
 
 /// A stream of these shards.
-pub(crate) fn core(
+pub(crate) fn open_stream(
+    options: &StoreOptions,
+    context: &Arc<Context>,
     name: &str,
-    durability: crate::log::durability::Durability,
+    manifest: StreamManifest,
     shards: Vec<Shard>,
-) -> Result<Arc<StreamCore>, ManifestFault> {
-    let shards = ShardMap::new(shards).ok_or(ManifestFault::Ranges)?;
-    Ok(Arc::new(StreamCore { name: name.to_owned(), durability, shards }))
+) -> Result<OpenStream, ManifestFault> {
+    let core = Arc::new(StreamCore {
+        name: name.to_owned(),
+        durability: manifest.durability.map_or(options.durability, Into::into),
+        shards: ShardMap::new(shards).ok_or(ManifestFault::Ranges)?,
+        context: Arc::clone(context),
+        retention: Mutex::new(Kept::new(manifest.retention.into())),
+    });
+    core.schedule_retention();
+    Ok(OpenStream { core, manifest })
 }
 
 /// One shard to open.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::log::durability::Durability;
 use crate::log::options::{MAX_SEGMENT_LEN, MIN_SEGMENT_LEN};
+use crate::stream::retention::Retention;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os::OsStorage;
 use crate::sys::storage::Storage;
@@ -201,16 +202,17 @@ impl fmt::Debug for StoreOptions {
 pub struct StreamOptions {
     pub(crate) shards: u32,
     pub(crate) durability: Option<Durability>,
+    pub(crate) retention: Retention,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { shards: 1, durability: None }
+        Self { shards: 1, durability: None, retention: Retention::FOREVER }
     }
 }
 
 impl StreamOptions {
-    /// One shard, and the store's durability.
+    /// One shard, the store's durability, and records kept for ever.
     pub fn new() -> Self {
         Self::default()
     }
@@ -227,6 +229,14 @@ impl StreamOptions {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
+        self
+    }
+
+    /// How long records are kept. Stored with the stream; [`Stream::set_retention`](crate::Stream::set_retention) changes
+    /// it.
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
         self
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::SyncError;
+use crate::error::{IoError, SyncError};
+use crate::log::shard_log::{LogStats, TrimError};
 use crate::stream::core::StreamCore;
 use crate::stream::error::{PutError, ReadError};
 use crate::stream::hash_key::HashKey;
@@ -12,10 +13,14 @@ use crate::stream::merged::MergedReader;
 use crate::stream::position::Position;
 use crate::stream::put::{Key, Put, PutRecord, PutRecords};
 use crate::stream::reader::{Reader, ReaderOptions};
+use crate::stream::retention::Retention;
 use crate::stream::sequence_number::SequenceNumber;
 use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::Shard;
 
+use crate::sys::clock::Timestamp;
+
+use super::error::StreamError;
 use super::handle::Shared;
 
 /// A stream: records under partition keys, spread over shards, each of which keeps them in order.
@@ -53,6 +58,93 @@ pub struct ShardInfo {
     pub id: ShardId,
     /// The hash keys that it owns.
     pub range: HashKeyRange,
+}
+
+/// Why a stream's retention was not changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RetentionError {
+    /// Records are kept longer already.
+    #[error(
+        "records are kept for {present:?} already, which is longer than {asked:?}: use decrease_retention"
+    )]
+    NotLonger {
+        /// The age given.
+        asked: Duration,
+        /// The age up to which records are kept; `None` for ever.
+        present: Option<Duration>,
+    },
+    /// Records are not kept that long.
+    #[error("records are kept for {present:?} only, which is shorter than {asked:?}: use increase_retention")]
+    NotShorter {
+        /// The age given.
+        asked: Duration,
+        /// The age up to which records are kept.
+        present: Duration,
+    },
+    /// The change could not be stored.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// Why a shard was not trimmed by hand.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrimStreamError {
+    /// The stream has no such shard.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Something could not be synced or removed.
+    #[error(transparent)]
+    Trim(#[from] TrimError),
+}
+
+/// What a shard has and has done; see [`Stream::stats`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ShardStats {
+    /// The shard.
+    pub shard_id: ShardId,
+    /// Records that are kept.
+    pub records: u64,
+    /// Bytes of its segments on disk, reserved room included.
+    pub bytes: u64,
+    /// How many segments it has.
+    pub segments: usize,
+    /// The oldest kept record, and when it arrived; `None` when there is none.
+    pub oldest: Option<(SequenceNumber, Timestamp)>,
+    /// The newest record, and when it arrived; `None` when none is kept.
+    pub newest: Option<(SequenceNumber, Timestamp)>,
+    /// The newest record that is known to be on disk; `None` when there never was one.
+    pub durable_sequence_number: Option<SequenceNumber>,
+    /// Sequence numbers given to records that are not on disk yet.
+    pub unsynced: u64,
+    /// Syncs since the store was opened.
+    pub syncs: u64,
+    /// Bytes of removed segments that readers or owned records still hold.
+    pub pinned_bytes: u64,
+    /// Why the next segment could not be prepared in the background: unless something changes, puts will fail with the
+    /// same reason at the next roll.
+    pub preparation_failure: Option<IoError>,
+}
+
+impl ShardStats {
+    fn new(shard_id: ShardId, stats: LogStats) -> Self {
+        let number = |counter| SequenceNumber::new(counter, shard_id);
+        Self {
+            shard_id,
+            records: stats.records,
+            bytes: stats.bytes,
+            segments: stats.segments,
+            oldest: stats.oldest.map(|(counter, time)| (number(counter), time)),
+            newest: stats.newest.map(|(counter, time)| (number(counter), time)),
+            durable_sequence_number: stats.durable.checked_sub(1).map(number),
+            unsynced: stats.next.saturating_sub(stats.durable),
+            syncs: stats.syncs,
+            pinned_bytes: stats.pinned_bytes,
+            preparation_failure: stats.preparation_failure,
+        }
+    }
 }
 
 impl Stream {
@@ -175,6 +267,75 @@ impl Stream {
         let target = number.counter().saturating_add(1);
         // A timeout too long to be a point in time is no timeout.
         Ok(shard.log.wait_durable(target, Instant::now().checked_add(timeout))?)
+    }
+
+    /// How long records are kept.
+    pub fn retention(&self) -> Retention {
+        self.core.retention.lock().retention
+    }
+
+    /// Changes how long records are kept, durably. What is not kept any more goes at once, a segment at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] when the stream's manifest cannot be replaced; the old retention holds then.
+    pub fn set_retention(&self, retention: Retention) -> Result<(), StreamError> {
+        self.store.change_manifest(&self.core, |manifest| manifest.retention = retention.into())?;
+        // What cannot be removed now is tried again in the background.
+        drop(self.core.set_retention(retention));
+        Ok(())
+    }
+
+    /// Keeps records longer, after Kinesis's `IncreaseStreamRetentionPeriod`.
+    ///
+    /// # Errors
+    ///
+    /// [`RetentionError::NotLonger`] when records are kept longer, or for ever, already.
+    pub fn increase_retention(&self, age: Duration) -> Result<(), RetentionError> {
+        let present = self.retention();
+        match present.age() {
+            Some(kept) if age >= kept => Ok(self.set_retention(present.and_age(age))?),
+            kept => Err(RetentionError::NotLonger { asked: age, present: kept }),
+        }
+    }
+
+    /// Keeps records for a shorter time, after Kinesis's `DecreaseStreamRetentionPeriod`.
+    ///
+    /// # Errors
+    ///
+    /// [`RetentionError::NotShorter`] when records are not kept that long already.
+    pub fn decrease_retention(&self, age: Duration) -> Result<(), RetentionError> {
+        let present = self.retention();
+        match present.age() {
+            Some(kept) if age > kept => Err(RetentionError::NotShorter { asked: age, present: kept }),
+            _ => Ok(self.set_retention(present.and_age(age))?),
+        }
+    }
+
+    /// Removes the segments of a shard whose records are all below `number`, oldest first; the newest segment stays.
+    /// Returns the bytes that their files had.
+    ///
+    /// # Errors
+    ///
+    /// [`TrimStreamError`].
+    pub fn trim_to(&self, number: SequenceNumber) -> Result<u64, TrimStreamError> {
+        let shard = self.shard(number.shard_id())?;
+        Ok(shard.log.trim_while(|segment| segment.extent().next <= number.counter())?)
+    }
+
+    /// What a shard has and has done.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NoSuchShard`].
+    pub fn shard_stats(&self, shard_id: ShardId) -> Result<ShardStats, ReadError> {
+        let shard = self.shard(shard_id)?;
+        Ok(ShardStats::new(shard.id, shard.log.stats()))
+    }
+
+    /// What the stream's shards have and have done, in the order of [`shards`](Self::shards).
+    pub fn stats(&self) -> Vec<ShardStats> {
+        self.core.shards.all().iter().map(|shard| ShardStats::new(shard.id, shard.log.stats())).collect()
     }
 
     fn shard(&self, shard_id: ShardId) -> Result<&Shard, ReadError> {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::error::SyncError;
 use crate::log::durability::Durability;
 use crate::log::frame::{Draft, Kind, MAX_METADATA_LEN, MAX_RECORD_LEN};
+use crate::log::options::Context;
 use crate::log::shard_log::ShardLog;
 
 use super::error::PutError;
 use super::hash_key::HashKey;
 use super::put::{Key, Put, PutRecord, PutRecords};
+use super::retention::{self, RetainError, Retention};
 use super::sequence_number::SequenceNumber;
 use super::shard_map::{Shard, ShardMap};
 
@@ -19,6 +23,22 @@ pub(crate) struct StreamCore {
     pub(crate) name: String,
     pub(crate) durability: Durability,
     pub(crate) shards: ShardMap,
+    pub(crate) context: Arc<Context>,
+    pub(crate) retention: Mutex<Kept>,
+}
+
+/// The retention in force.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) retention: Retention,
+    /// Counts the changes, so that what was scheduled for an earlier retention ends.
+    changes: u64,
+}
+
+impl Kept {
+    pub(crate) fn new(retention: Retention) -> Self {
+        Self { retention, changes: 0 }
+    }
 }
 
 impl StreamCore {
@@ -139,6 +159,43 @@ impl StreamCore {
             shard.log.sync()?;
         }
         Ok(())
+    }
+
+    /// Removes what retention does not keep. Returns the bytes that went.
+    pub(crate) fn retain(&self) -> Result<u64, RetainError> {
+        let retention = self.retention.lock().retention;
+        retention::retain(self.shards.all(), retention, self.context.clock.now())
+    }
+
+    /// Changes the retention, and applies it now and from now on.
+    pub(crate) fn set_retention(self: &Arc<Self>, retention: Retention) -> Result<u64, RetainError> {
+        {
+            let mut kept = self.retention.lock();
+            kept.retention = retention;
+            kept.changes += 1;
+        }
+        self.schedule_retention();
+        self.retain()
+    }
+
+    /// Applies retention again and again in the background.
+    pub(crate) fn schedule_retention(self: &Arc<Self>) {
+        let (interval, changes) = {
+            let kept = self.retention.lock();
+            (kept.retention.interval(), kept.changes)
+        };
+        let Some(interval) = interval else {
+            return;
+        };
+        let stream = Arc::downgrade(self);
+        self.context.background.schedule(interval, move || {
+            if let Some(stream) = stream.upgrade().filter(|stream| stream.retention.lock().changes == changes)
+            {
+                // What could not be done now is tried again; a failed sync has poisoned its shard.
+                drop(stream.retain());
+                stream.schedule_retention();
+            }
+        });
     }
 
     pub(crate) fn logs(&self) -> impl Iterator<Item = &Arc<ShardLog>> {

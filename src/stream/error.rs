@@ -153,6 +153,15 @@ pub enum ReadError {
         /// What is wrong: for a checksum, the expected and the found value.
         reason: String,
     },
+    /// Retention has removed the records that come next. The reader is at the oldest record that is kept now, and goes on
+    /// there.
+    #[error(
+        "the reader has fallen behind retention: the records before {oldest} are gone; read on to continue there, or          keep more"
+    )]
+    Trimmed {
+        /// No record below this number is kept.
+        oldest: SequenceNumber,
+    },
     /// A record's key is not UTF-8. Only unverified reads can find that.
     #[error(
         "the partition key of record {number} is not UTF-8: read it with verification to see what is damaged"
@@ -169,9 +178,12 @@ pub enum ReadError {
     Io(#[from] IoError),
 }
 
-impl From<CursorError> for ReadError {
-    fn from(error: CursorError) -> Self {
+impl ReadError {
+    pub(crate) fn of_cursor(error: CursorError, shard_id: ShardId) -> Self {
         match error {
+            CursorError::Trimmed { oldest } => {
+                Self::Trimmed { oldest: SequenceNumber::new(oldest, shard_id) }
+            }
             CursorError::Corrupt { path, offset, fault } => {
                 Self::Corrupt { path, offset, reason: fault.to_string() }
             }

@@ -87,7 +87,7 @@ impl MergedReader {
     /// Puts a reader where it belongs: among the heads, or the idle ones.
     fn ask(&mut self, index: usize) -> Result<(), ReadError> {
         let ahead = match self.readers.get_mut(index) {
-            Some(reader) => reader.cursor().peek(),
+            Some(reader) => reader.peek(),
             None => Ok(None),
         };
         match ahead {
@@ -95,7 +95,7 @@ impl MergedReader {
             Ok(None) => self.idle.push(index),
             Err(error) => {
                 self.idle.push(index);
-                return Err(error.into());
+                return Err(error);
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ pub(crate) mod position;
 pub(crate) mod put;
 pub(crate) mod reader;
 pub(crate) mod record;
+pub(crate) mod retention;
 pub(crate) mod sequence_number;
 pub(crate) mod shard_id;
 pub(crate) mod shard_map;

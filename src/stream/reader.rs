@@ -1,8 +1,9 @@
 //! Reading one shard.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::log::cursor::{Cursor, Start};
+use crate::log::cursor::{Ahead, Cursor, Start};
 use crate::log::durability::ReadLevel;
 use crate::log::frame::Check;
 
@@ -93,7 +94,8 @@ impl Reader {
     pub(crate) fn new(shard: &Shard, position: Position, options: ReaderOptions) -> Result<Self, ReadError> {
         let start = start(shard, position)?;
         let check = if options.verify { Check::All } else { Check::Bounds };
-        let cursor = Cursor::new(std::sync::Arc::clone(&shard.log), start, check, options.level)?;
+        let cursor = Cursor::new(Arc::clone(&shard.log), start, check, options.level)
+            .map_err(|error| ReadError::of_cursor(error, shard.id))?;
         Ok(Self { cursor, shard_id: shard.id })
     }
 
@@ -108,16 +110,18 @@ impl Reader {
     /// # Errors
     ///
     /// [`ReadError::Corrupt`] when what is stored is not what was written. The reader stays where it is;
-    /// [`skip_damage`](Self::skip_damage) goes on behind it.
+    /// [`skip_damage`](Self::skip_damage) goes on behind it. [`ReadError::Trimmed`], once, when retention has overtaken
+    /// the reader; the next call goes on with the oldest record that is kept.
     #[expect(
         clippy::should_implement_trait,
         reason = "a record borrows from the reader, which `Iterator` cannot say"
     )]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, ReadError> {
         let shard_id = self.shard_id;
-        match self.cursor.next()? {
-            Some((frame, owner)) => Ok(Some(Record::new(frame, shard_id, owner))),
-            None => Ok(None),
+        match self.cursor.next() {
+            Ok(Some((frame, owner))) => Ok(Some(Record::new(frame, shard_id, owner))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(ReadError::of_cursor(error, shard_id)),
         }
     }
 
@@ -132,11 +136,11 @@ impl Reader {
         let mut records = Vec::new();
         let mut bytes = 0_usize;
         while records.len() < limit {
-            let len = match self.cursor.peek() {
+            let len = match self.peek() {
                 Ok(Some(ahead)) => ahead.data_len,
                 Ok(None) => break,
                 Err(_) if !records.is_empty() => break,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             };
             if !records.is_empty() && bytes.saturating_add(len) > max_bytes {
                 break;
@@ -160,7 +164,7 @@ impl Reader {
     /// As for [`next`](Self::next).
     pub fn millis_behind_latest(&mut self) -> Result<u64, ReadError> {
         let (_, newest) = self.cursor.log().tip();
-        let behind = self.cursor.peek()?.map_or(Duration::ZERO, |ahead| newest.since(ahead.time));
+        let behind = self.peek()?.map_or(Duration::ZERO, |ahead| newest.since(ahead.time));
         Ok(u64::try_from(behind.as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -173,7 +177,9 @@ impl Reader {
     /// As for [`next`](Self::next), and [`ReadError::Sync`] when there will be nothing more because a sync has failed.
     pub fn wait(&mut self, timeout: Duration) -> Result<bool, ReadError> {
         // A timeout too long to be a point in time is no timeout.
-        let arrived = self.cursor.wait(Instant::now().checked_add(timeout))?;
+        let deadline = Instant::now().checked_add(timeout);
+        let arrived =
+            self.cursor.wait(deadline).map_err(|error| ReadError::of_cursor(error, self.shard_id))?;
         match self.cursor.poison() {
             Some(error) if !arrived => Err(ReadError::Sync(error.clone())),
             _ => Ok(arrived),
@@ -187,11 +193,12 @@ impl Reader {
     ///
     /// [`ReadError::Io`] when the next segment cannot be opened.
     pub fn skip_damage(&mut self) -> Result<(), ReadError> {
-        Ok(self.cursor.skip_damage()?)
+        self.cursor.skip_damage().map_err(|error| ReadError::of_cursor(error, self.shard_id))
     }
 
-    pub(crate) fn cursor(&mut self) -> &mut Cursor {
-        &mut self.cursor
+    /// What the next record will be, without moving on.
+    pub(crate) fn peek(&mut self) -> Result<Option<Ahead>, ReadError> {
+        self.cursor.peek().map_err(|error| ReadError::of_cursor(error, self.shard_id))
     }
 }
 

@@ -147,7 +147,7 @@ impl<'a> Recovery<'a> {
     fn new(context: &'a Context, first: u64, trim: u64) -> Self {
         Self {
             context,
-            list: SegmentList::default(),
+            list: SegmentList::trimmed_to(trim),
             findings: Vec::new(),
             expected: (trim == 0).then_some(first),
             next: first,
@@ -367,8 +367,7 @@ impl<'a> Recovery<'a> {
             slot.last_time = extent.last_time;
             slot.successor_base = successor_base;
         };
-        segment.reopen(self.context).map_err(IoError::context("open", segment.path()))?;
-        segment.change_slot(seal).map_err(IoError::context("seal", segment.path()))?;
+        segment.change_slot(self.context, seal).map_err(IoError::context("seal", segment.path()))?;
         Ok(())
     }
 
