@@ -43,11 +43,6 @@ impl Signature {
     pub(crate) fn to_le_bytes(self) -> [u8; 4] {
         self.0.to_le_bytes()
     }
-
-    #[cfg(test)]
-    pub(crate) fn for_test(value: u32) -> Self {
-        Self(value)
-    }
 }
 
 /// Which segment this is. Written once.

@@ -34,7 +34,7 @@ pub(crate) struct ShardLog {
     appender: Mutex<Appender>,
     /// Signalled after each append; waited for with the appender's lock, which makes the wake-up sure.
     appended: Condvar,
-    /// Held while segments are being removed.
+    /// Held while sealed segments are being finished or removed.
     trimming: Mutex<()>,
 }
 
@@ -172,6 +172,10 @@ impl ShardLog {
     }
 
     fn retire(&self, segment: &Segment) {
+        let _trimming = self.trimming.lock();
+        if segment.ordinal() < self.list.trim() {
+            return;
+        }
         if let Err(source) = segment.sync_slot(&self.context) {
             self.fail_sync(segment, source);
             return;

@@ -206,6 +206,7 @@ impl Slot<'_> {
 static ZEROS: [u8; 64] = [0; 64];
 
 #[cfg(all(test, not(loom)))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::sys::storage::Access;
@@ -235,7 +236,7 @@ mod tests {
         let (region, mut writer) = region(4096);
         let mut slot = writer.reserve(16).unwrap();
         assert!(slot.write(b"abandoned..."));
-        drop(slot);
+        let Slot { .. } = slot;
         let mut slot = writer.reserve(5).unwrap();
         assert!(slot.write(b"x"));
         slot.publish(5);
