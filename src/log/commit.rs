@@ -1,24 +1,40 @@
 //! Group commit: everybody who waits for a shard to become durable shares one sync.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::SyncError;
 
+/// A sync that took longer than this says nothing of the next one.
+const LONGEST_SYNC: Duration = Duration::from_millis(10);
+
 /// Who syncs, and how far the shard is durable.
+///
+/// The first who finds nobody syncing leads: it syncs for all who have appended by then. Writers that were released by
+/// one sync come back with their next records a moment later, so the leader first waits for as many as were here when
+/// the last sync ended, for no longer than half of what a sync takes. Without that, writers settle in two halves, each of
+/// which waits for the other's sync.
 #[derive(Debug)]
 pub(crate) struct Commit {
     state: Mutex<State>,
     changed: Condvar,
+    /// Told by those who come to wait, while the leader waits for them.
+    gathered: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     /// Every record below this sequence counter is durable.
     durable: u64,
-    /// Somebody is syncing.
+    /// Somebody is syncing, or about to.
     led: bool,
+    /// How many have come to wait since the last sync ended.
+    waiting: usize,
+    /// How many there were, the leader included, when the last sync ended.
+    expected: usize,
+    /// What a sync takes, roughly.
+    sync_time: Duration,
     /// How many syncs have been made.
     syncs: u64,
     failed: Option<SyncError>,
@@ -27,8 +43,17 @@ struct State {
 
 impl Commit {
     pub(crate) fn new(durable: u64) -> Self {
-        let state = State { durable, led: false, syncs: 0, failed: None, closed: false };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let state = State {
+            durable,
+            led: false,
+            waiting: 0,
+            expected: 1,
+            sync_time: Duration::ZERO,
+            syncs: 0,
+            failed: None,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new(), gathered: Condvar::new() }
     }
 
     /// Every record below this sequence counter is durable.
@@ -57,11 +82,17 @@ impl Commit {
                 return Err(error.clone());
             }
             if state.led {
+                state.waiting += 1;
+                if state.waiting + 1 >= state.expected {
+                    self.gathered.notify_one();
+                }
                 self.changed.wait(&mut state);
                 continue;
             }
             state.led = true;
+            self.gather(&mut state);
             drop(state);
+            let started = Instant::now();
             // Should `sync` panic, somebody else leads and nobody waits for ever.
             let lead = Lead(self);
             let outcome = sync();
@@ -73,9 +104,23 @@ impl Commit {
                 }
                 Err(error) => state.failed = Some(error),
             }
+            state.sync_time = (state.sync_time * 3 + started.elapsed()) / 4;
+            state.expected = state.waiting + 1;
+            // Whoever is not served yet counts itself again.
+            state.waiting = 0;
             state.led = false;
             std::mem::forget(lead);
             self.changed.notify_all();
+        }
+    }
+
+    /// Waits for those who are likely to come.
+    fn gather(&self, state: &mut MutexGuard<'_, State>) {
+        let deadline = Instant::now() + state.sync_time.min(LONGEST_SYNC) / 2;
+        while state.waiting + 1 < state.expected {
+            if self.gathered.wait_until(state, deadline).timed_out() {
+                return;
+            }
         }
     }
 
