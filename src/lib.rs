@@ -13,7 +13,7 @@ pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};
 pub use store::handle::Store;
 pub use store::name::NameError;
 pub use store::options::{Maintenance, RecoveryProgress, StoreOptions, StreamOptions};
-pub use store::stream_handle::{ShardInfo, Stream};
+pub use store::stream_handle::{ShardInfo, ShardStats, Stream};
 pub use stream::error::{PutError, ReadError};
 pub use stream::hash_key::HashKey;
 pub use stream::hash_range::HashKeyRange;

@@ -62,6 +62,10 @@ impl SegmentList {
         self.inner.read().links.iter().map(|link| Arc::clone(&link.segment)).collect()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.inner.read().links.len()
+    }
+
     pub(crate) fn last(&self) -> Option<Arc<Segment>> {
         self.inner.read().links.last().map(|link| Arc::clone(&link.segment))
     }

@@ -55,6 +55,16 @@ pub struct ShardInfo {
     pub range: HashKeyRange,
 }
 
+/// What a shard has done, as [`Stream::shard_stats`] counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShardStats {
+    /// Syncs that have made records durable since the store was opened. Callers that wait at the same time share one.
+    pub syncs: u64,
+    /// Segments that the shard has now, the one being written included.
+    pub segments: usize,
+}
+
 impl Stream {
     pub(crate) fn new(core: Arc<StreamCore>, store: Arc<Shared>) -> Self {
         Self { core, store }
@@ -175,6 +185,16 @@ impl Stream {
         let target = number.counter().saturating_add(1);
         // A timeout too long to be a point in time is no timeout.
         Ok(shard.log.wait_durable(target, Instant::now().checked_add(timeout))?)
+    }
+
+    /// Counts of what a shard has done.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NoSuchShard`].
+    pub fn shard_stats(&self, shard_id: ShardId) -> Result<ShardStats, ReadError> {
+        let log = &self.shard(shard_id)?.log;
+        Ok(ShardStats { syncs: log.syncs(), segments: log.list().len() })
     }
 
     fn shard(&self, shard_id: ShardId) -> Result<&Shard, ReadError> {
