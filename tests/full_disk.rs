@@ -67,9 +67,9 @@ fn child_runs() {
     let disk = Disk { root: PathBuf::from(parts[2]) };
     child::report("\n");
     if parts[0] == "fill" {
-        fill(&disk, durability)
+        fill(&disk, durability);
     } else {
-        reopen(&disk, durability)
+        reopen(&disk, durability);
     }
     child::report("done\n");
 }

@@ -99,6 +99,14 @@ impl Started {
     }
 }
 
+impl Drop for Started {
+    fn drop(&mut self) {
+        // For a test that fails: the child does not outlive it. One that is dead already is no error here.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 /// Writes whole lines at once, so that a kill cuts none of a batch's from the others.
 pub fn report(lines: &str) {
     let mut out = std::io::stdout().lock();
