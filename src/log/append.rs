@@ -271,11 +271,12 @@ impl Appender {
             // Never activated, so nothing is lost with it; its name is needed for one that is large enough.
             remove_if_there(storage, &prepared.path).map_err(IoError::context("remove", &prepared.path))?;
         }
-        place.dir.ensure(storage)?;
         let dir = place.dir.path();
-        prepare::create(place.context, dir, wanted).map_err(|error| {
+        // The directory of a shard's first segment may be what there is no room for.
+        let made = place.dir.ensure(storage).and_then(|()| prepare::create(place.context, dir, wanted));
+        made.map_err(|error| {
             if error.is_storage_full() {
-                let available = storage.available_space(dir).unwrap_or(0);
+                let available = available_space(storage, dir);
                 AppendError::StorageFull { needed: wanted.capacity, available, path: dir.to_owned() }
             } else {
                 AppendError::Io(error)
@@ -429,4 +430,10 @@ impl Active {
     fn is_rarely_synced(&self) -> bool {
         self.writer.end() - self.segment.durable_end().min(self.writer.end()) >= PREFAULT
     }
+}
+
+/// Bytes that can still be allocated where `dir` is or will be.
+fn available_space(storage: &dyn Storage, dir: &Path) -> u64 {
+    let there = dir.ancestors().find_map(|dir| storage.available_space(dir).ok());
+    there.unwrap_or(0)
 }

@@ -68,8 +68,8 @@ impl Storage for OsStorage {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => {
-                file.set_len(0)?;
-                file.write_all(about_me.as_bytes())?;
+                // A courtesy to others: without room for it, the lock is held all the same.
+                drop(file.set_len(0).and_then(|()| file.write_all(about_me.as_bytes())));
                 Ok(Lock::Acquired(Box::new(file)))
             }
             Err(TryLockError::WouldBlock) => {
