@@ -137,7 +137,7 @@ fn writes_go_on_by_themselves_once_there_is_room() {
     }
     match error {
         Some(PutError::StorageFull { needed, available, .. }) => {
-            assert_eq!((needed, available), (128 * 1024, 10_000));
+            assert_eq!((needed, available), (64 * 1024, 10_000));
         }
         other => panic!("{other:?}"),
     }

@@ -96,6 +96,11 @@ impl Disk {
         }
     }
 
+    /// Where the first child leaves word for the second, beside the full disk.
+    fn note(&self) -> PathBuf {
+        self.root.with_extension("note")
+    }
+
     fn make_room(&self, name: &str) {
         std::fs::remove_file(self.root.join(name)).unwrap();
     }
@@ -211,7 +216,7 @@ fn fill(disk: &Disk, durability: Durability) {
         while reads.load(Ordering::Acquire) < read_so_far + 2 {
             std::thread::yield_now();
         }
-        std::fs::write(disk.root.join("filler"), next.to_string()).unwrap();
+        std::fs::write(disk.note(), next.to_string()).unwrap();
         drop(stop);
     });
     // Not even room for a note in the lock file about who holds it.
@@ -232,7 +237,7 @@ impl Drop for StopAtEnd<'_> {
 
 /// Finds the store not closed, and not a byte left.
 fn reopen(disk: &Disk, durability: Durability) {
-    let mut next: usize = std::fs::read_to_string(disk.root.join("filler")).unwrap().parse().unwrap();
+    let mut next: usize = std::fs::read_to_string(disk.note()).unwrap().parse().unwrap();
     for round in 0..3 {
         let store = disk.open(durability);
         assert!(!store.recovery_report().is_damaged(), "{:?}", store.recovery_report());

@@ -271,13 +271,31 @@ impl Appender {
             // Never activated, so nothing is lost with it; its name is needed for one that is large enough.
             remove_if_there(storage, &prepared.path).map_err(IoError::context("remove", &prepared.path))?;
         }
+        // Where there is no room for a large segment, a small one will do.
+        let least = Wanted::new(
+            place.shard,
+            wanted.ordinal,
+            place.context.first_segment_len.min(wanted.capacity),
+            wanted.frame_len,
+            wanted.rows,
+        );
         let dir = place.dir.path();
+        let available = available_space(storage, dir);
+        if available < least.capacity {
+            // Nothing is tried that would take the last room from others for a moment, at every put.
+            return Err(AppendError::StorageFull { needed: least.capacity, available, path: dir.to_owned() });
+        }
         // The directory of a shard's first segment may be what there is no room for.
-        let made = place.dir.ensure(storage).and_then(|()| prepare::create(place.context, dir, wanted));
+        let make =
+            |wanted| place.dir.ensure(storage).and_then(|()| prepare::create(place.context, dir, wanted));
+        let made = match make(wanted) {
+            Err(error) if error.is_storage_full() && least.capacity < wanted.capacity => make(least),
+            made => made,
+        };
         made.map_err(|error| {
             if error.is_storage_full() {
                 let available = available_space(storage, dir);
-                AppendError::StorageFull { needed: wanted.capacity, available, path: dir.to_owned() }
+                AppendError::StorageFull { needed: least.capacity, available, path: dir.to_owned() }
             } else {
                 AppendError::Io(error)
             }
