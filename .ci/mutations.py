@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Breaks each guarantee once and checks that the test named for it notices.
+
+Usage: .ci/mutations.py [NAME ...]   (in a clean checkout; works in a copy under target/mutations)
+
+Prints a Markdown table, which docs/DESIGN.md keeps. Exits with 1 when a mutation is not noticed or no longer applies.
+"""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+COPY = ROOT / "target" / "mutations" / "checkout"
+
+# name, what is broken, file, text, replacement, test that must fail
+MUTATIONS = [
+    ("watermark", "the durable watermark is never advanced", "src/log/segment.rs",
+     "        durability.write_slot(&*file, slot, self.signature)\n    }\n\n    /// Makes the slot durable too",
+     "        let _ = (slot, &mut *durability);\n        Ok(())\n    }\n\n    /// Makes the slot durable too", "damage"),
+    ("one-slot", "a slot is written over the one that is durable", "src/log/segment.rs",
+     "            self.page = 1 - self.page;", "            self.page = 0;", "power_cut"),
+    ("segment-dir-sync", "a new segment's name is not synced", "src/log/prepare.rs",
+     'storage.sync_dir(dir).map_err(IoError::context("sync", dir))?;', "", "power_cut"),
+    ("shard-dir-sync", "a new shard directory's name is not synced", "src/log/append.rs",
+     'storage.sync_dir(parent).map_err(IoError::context("sync", parent))?;', "let _ = parent;", "power_cut"),
+    ("manifest-sync", "a manifest is renamed before it is synced", "src/sys/storage.rs",
+     "        file.sync_data()?;\n        storage.rename", "        storage.rename", "power_cut"),
+    ("found-names-sync", "names left by a killed process are used before they are durable", "src/store/open.rs",
+     "    sync_dir(storage, &streams)?;\n    let mut manifests", "    let mut manifests", "power_cut"),
+    ("found-frames-sync", "recovered records are served before they are durable", "src/log/recovery/examine.rs",
+     'self.file.sync_data().map_err(failed("sync"))?;', "", "power_cut"),
+    ("reuse-numbers", "after an unclean stop numbers go on behind the last record found", "src/log/recovery/mod.rs",
+     "self.next = if complete { extent.next } else { self.bound };", "self.next = extent.next;", "power_cut"),
+    ("no-wait", "Immediate returns without waiting for the sync", "src/stream/core.rs",
+     "            shard.log.sync_to(target)?;", "            let _ = target;", "power_cut"),
+    ("stay-clean", "a cleanly closed segment is written without saying so first", "src/log/append.rs",
+     "if active.marked_clean {", "if false {", "power_cut"),
+    ("close-without-sync", "closing says clean without syncing", "src/log/shard_log.rs",
+     "        self.sync_to(next)?;\n        self.commit.close();", "        let _ = next;\n        self.commit.close();", "power_cut"),
+    ("orphans", "records behind a lost tail are kept", "src/log/recovery/mod.rs",
+     "self.orphaning |= !durable_here && !around.later_durable;", "let _ = durable_here;", "power_cut"),
+    ("durable-readers", "a durable reader sees what is not durable", "src/log/cursor.rs",
+     "self.level == ReadLevel::Durable || self.log.poison().is_some()", "self.log.poison().is_some()", "power_cut"),
+    ("trim-point", "segments are removed before the trim point is durable", "src/log/shard_log.rs",
+     ".change_slot(&self.context, |slot| slot.trim = slot.trim.max(keep_from))",
+     ".sync_slot(&self.context)", "retention"),
+    ("retry-sync", "a failed sync poisons nothing", "src/log/shard_log.rs",
+     "        let error = self.poison.get_or_init(|| error).clone();\n        self.commit.fail(error.clone());", "", "failing_sync"),
+    ("forget-waiters", "a failed sync leaves the leader's place taken", "src/log/commit.rs",
+     "            state.led = false;\n            std::mem::forget(lead);",
+     "            state.led = state.failed.is_some();\n            std::mem::forget(lead);", "failing_sync"),
+    ("read-poisoned", "a poisoned shard shows what is not durable", "src/log/cursor.rs",
+     "self.level == ReadLevel::Durable || self.log.poison().is_some()", "self.level == ReadLevel::Durable", "failing_sync"),
+    ("unbound", "checksums are not bound to the segment", "src/log/header.rs",
+     "Signature(crc32fast::hash(&self.id))", "Signature(0)", "damage"),
+    ("unchecked", "bodies are not verified on reading", "src/stream/reader.rs",
+     "if options.verify { Check::All } else { Check::Bounds }", "if options.verify { Check::Header } else { Check::Bounds }", "damage"),
+    ("publish-first", "a frame is published before it is written", "src/sys/region.rs",
+     "        let start = self.end;\n        Some(Slot", "        let start = self.end;\n        self.region.published.publish(start + padded);\n        Some(Slot", "concurrent"),
+    ("backwards", "times follow a clock that goes back", "src/log/append.rs",
+     "let time = now.max(self.last_time);", "let time = now;", "retention"),
+    ("sparse", "space is not reserved", "src/sys/os.rs",
+     "        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {\n            Ok(()) => Ok(()),",
+     "        let _ = FallocateFlags::empty();\n        match self.0.set_len(len).map_err(|_| rustix::io::Errno::IO) {\n            Ok(()) => Ok(()),", "full_disk"),
+    ("large-folios", "a segment's pages come from one large write", "src/sys/os.rs",
+     "            Ok(()) => Ok(()),\n            Err(rustix::io::Errno::OPNOTSUPP)",
+     "            Ok(()) => self.0.write_all_at(&vec![0; usize::try_from(len).unwrap_or(0)], 0),\n            Err(rustix::io::Errno::OPNOTSUPP)", "synced_append_size"),
+    ("scan-nothing", "recovery does not look above the watermark", "src/log/recovery/examine.rs",
+     "let (extent, tail) = if settled || short {", "let (extent, tail) = if true || settled || short {", "kill"),
+]
+
+
+def run(name, path, text, replacement, test):
+    source = COPY / path
+    before = source.read_text()
+    if before.count(text) != 1:
+        return f"does not apply: {before.count(text)} places"
+    source.write_text(before.replace(text, replacement))
+    try:
+        command = ["cargo", "test", "--quiet", "--test", test]
+        env_target = ["env", f"CARGO_TARGET_DIR={ROOT / 'target' / 'mutations' / 'target'}", "RUSTFLAGS=-Awarnings",
+                      "RUST_BACKTRACE=0"]
+        built = subprocess.run([*env_target, *command, "--no-run"], cwd=COPY, capture_output=True, text=True)
+        if built.returncode != 0:
+            return "does not compile: " + built.stderr[-400:]
+        try:
+            ran = subprocess.run([*env_target, *command], cwd=COPY, capture_output=True, text=True, timeout=180)
+        except subprocess.TimeoutExpired:
+            return "noticed (hangs)"
+        return "noticed" if ran.returncode != 0 else "NOT NOTICED"
+    finally:
+        source.write_text(before)
+
+
+def main():
+    wanted = sys.argv[1:]
+    if COPY.exists():
+        shutil.rmtree(COPY)
+    COPY.mkdir(parents=True)
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    for file in filter(None, files):
+        (COPY / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, COPY / file)
+    failed = False
+    print("| guarantee broken on purpose | test | outcome |\n|---|---|---|", flush=True)
+    for name, what, path, text, replacement, test in MUTATIONS:
+        if wanted and name not in wanted:
+            continue
+        outcome = run(name, path, text, replacement, test)
+        failed |= not outcome.startswith("noticed")
+        print(f"| {what} (`{name}`) | `tests/{test}.rs` | {outcome} |", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
