@@ -46,7 +46,7 @@ fn nothing_acknowledged_is_lost_and_no_number_comes_back() {
 #[derive(Debug, Default)]
 struct Totals {
     cuts: u64,
-    cuts_during_recovery: u64,
+    stops_during_recovery: u64,
     kills: u64,
     clean_closes: u64,
     puts: u64,
@@ -60,7 +60,7 @@ struct Totals {
 impl Totals {
     fn add(&mut self, other: Self) {
         self.cuts += other.cuts;
-        self.cuts_during_recovery += other.cuts_during_recovery;
+        self.stops_during_recovery += other.stops_during_recovery;
         self.kills += other.kills;
         self.clean_closes += other.clean_closes;
         self.puts += other.puts;
@@ -116,6 +116,8 @@ struct History {
     written: u64,
     /// The process was killed, and the power has not been cut since.
     killed: bool,
+    /// What was planned last is a kill, not a cut.
+    kill_planned: bool,
 }
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -130,6 +132,7 @@ impl History {
             counts: Totals::default(),
             written: 0,
             killed: false,
+            kill_planned: false,
         }
     }
 
@@ -159,8 +162,8 @@ impl History {
         let mut cuts = if self.rng.u32(0..3) == 0 { self.rng.u32(1..=2) } else { 0 };
         loop {
             if cuts > 0 {
-                let steps = self.rng.u64(0..60);
-                self.cut_in(steps);
+                let steps = self.rng.u64(0..40);
+                self.stop_in(steps);
             }
             match self.options().open("data") {
                 Ok(store) => {
@@ -186,62 +189,78 @@ impl History {
                     assert!(matches!(error, OpenError::Io(_)), "{error:?}");
                 }
             }
-            self.counts.cuts_during_recovery += 1;
-            self.killed = false;
             cuts -= 1;
+            self.count_stop();
+            self.counts.stops_during_recovery += 1;
             self.disk = self.disk.power_on();
         }
     }
 
     fn everything_is_durable(&mut self) {
         for stream in self.streams.values_mut() {
-            stream.shards.iter_mut().for_each(|shard| shard.durable = shard.records.len());
+            for shard in &mut stream.shards {
+                // A put that failed may or may not have appended its record; there is none after it.
+                shard.durable = shard.records.iter().take_while(|record| record.number.is_some()).count();
+            }
         }
     }
 
-    fn cut_in(&mut self, steps: u64) {
+    /// Cuts the power or kills the process after so many calls to the disk.
+    fn stop_in(&mut self, steps: u64) {
         let at = self.disk.steps() + steps;
-        let seed = self.rng.u64(..);
-        self.disk
-            .plan(move |call| if call.step >= at { Verdict::CutPower { seed } } else { Verdict::Proceed });
+        self.kill_planned = self.rng.u32(0..3) == 0;
+        let stop =
+            if self.kill_planned { Verdict::Kill } else { Verdict::CutPower { seed: self.rng.u64(..) } };
+        self.disk.plan(move |call| if call.step >= at { stop } else { Verdict::Proceed });
     }
 
-    /// Ends a round: by a cut, mostly.
+    /// The disk is off, as planned.
+    fn count_stop(&mut self) {
+        if self.kill_planned {
+            // What was not durable before is not yet durable now, unless nothing but kills has happened since.
+            self.counts.kills += 1;
+        } else {
+            self.killed = false;
+            self.counts.cuts += 1;
+        }
+    }
+
+    /// Ends a round, in one way or another.
     fn end(&mut self, store: Store) {
-        self.counts.cuts += 1;
         if !self.disk.is_off() {
             match self.rng.u32(0..10) {
-                0 => {
+                0..=2 => {
                     let closed = store.close();
                     assert!(closed.is_ok() || self.disk.is_off(), "{closed:?}");
                     if closed.is_ok() {
                         self.counts.clean_closes += 1;
                         self.everything_is_durable();
                     }
-                    // Closed in good order: whatever happens to the power now takes nothing.
-                    self.disk = self.disk.cut_power(self.rng.u64(..));
-                    return;
                 }
-                1 => {
-                    std::mem::forget(store);
-                    self.disk = self.disk.kill();
-                    self.counts.kills += 1;
-                    self.counts.cuts -= 1;
-                    self.killed = true;
-                    return;
+                3..=4 => {
+                    self.kill_planned = true;
+                    self.disk.kill();
                 }
                 _ => {}
             }
         }
+        if !self.disk.is_off() {
+            // Also after a close in good order: whatever happens to the power then takes nothing.
+            self.kill_planned = false;
+        }
+        self.killed = self.kill_planned;
+        self.count_stop();
         self.disk = self.disk.cut_power(self.rng.u64(..));
-        // Its disk is gone: closing does nothing any more.
-        drop(store);
+        if self.kill_planned {
+            // The process is gone, its destructors are not run.
+            std::mem::forget(store);
+        }
     }
 
     fn work(&mut self, store: &Store) {
         if self.rng.u32(0..3) > 0 {
             let steps = self.rng.u64(0..120);
-            self.cut_in(steps);
+            self.stop_in(steps);
         }
         for _ in 0..self.rng.u32(0..80) {
             if self.disk.is_off() {

@@ -75,12 +75,12 @@ impl Disk {
         self.shared.state.lock().cut_power(seed)
     }
 
-    /// The disk as it is after the cut that a plan has made; cuts the power now if it has not come to that.
+    /// The disk as it is after the cut or the kill that a plan has made; cuts the power now if it has not come to that.
     pub fn power_on(&self) -> Self {
         self.cut_power(0)
     }
 
-    /// Whether the power has been cut.
+    /// Whether the power has been cut or the process killed: every call fails.
     pub fn is_off(&self) -> bool {
         self.shared.state.lock().off.is_some()
     }
@@ -88,20 +88,7 @@ impl Disk {
     /// Kills the process, not the machine: returns a disk with everything that was written, synced or not, and without
     /// the locks. Every later call on this disk fails.
     pub fn kill(&self) -> Self {
-        let mut state = self.shared.state.lock();
-        if let Some(after) = &state.off {
-            return after.clone();
-        }
-        let after = State {
-            names: state.names.after_kill(),
-            files: state.files.clone(),
-            next_file: state.next_file,
-            capacity: state.capacity,
-            ..State::default()
-        };
-        let after = Self { shared: Arc::new(Shared { state: Mutex::new(after) }) };
-        state.off = Some(after.clone());
-        after
+        self.shared.state.lock().kill()
     }
 
     /// The paths of all files.
@@ -157,12 +144,16 @@ impl Disk {
                 state.cut_power(seed);
                 Err(power_is_off())
             }
+            Verdict::Kill => {
+                state.kill();
+                Err(power_is_off())
+            }
         }
     }
 }
 
 fn power_is_off() -> io::Error {
-    io::Error::other("the power is off")
+    io::Error::other("the power is off, or the process killed")
 }
 
 impl State {
@@ -192,6 +183,22 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+
+    fn kill(&mut self) -> Disk {
+        if let Some(after) = &self.off {
+            return after.clone();
+        }
+        let after = Self {
+            names: self.names.after_kill(),
+            files: self.files.clone(),
+            next_file: self.next_file,
+            capacity: self.capacity,
+            ..Self::default()
+        };
+        let after = Disk { shared: Arc::new(Shared { state: Mutex::new(after) }) };
+        self.off = Some(after.clone());
+        after
     }
 
     fn cut_power(&mut self, seed: u64) -> Disk {

@@ -4,8 +4,10 @@ use std::io;
 
 use crate::sys::memory::Memory;
 
-/// A sector: what a disk writes whole or not at all is at most this.
+/// What a power cut may tear a write into.
+const WORD: usize = 8;
 const SECTOR: usize = 512;
+const PAGE: usize = 4096;
 
 /// A file's live bytes, and those that survive a power cut.
 #[derive(Debug)]
@@ -152,8 +154,13 @@ impl FileImage {
                 return Self::with(bytes);
             }
         }
-        // Pages are written back whole, mostly; a sector is what can be torn.
-        let unit = if rng.bool() { SECTOR } else { SECTOR * 8 };
+        // Pages are written back whole, mostly; a sector may be what is written; and nobody promises that a sector is
+        // written whole or not at all.
+        let unit = match rng.u32(0..8) {
+            0 => WORD,
+            1..=4 => SECTOR,
+            _ => PAGE,
+        };
         let kept_in_64 = rng.u32(0..=64);
         for (durable, live) in bytes.chunks_mut(unit).zip(live.chunks(unit)) {
             if durable != live && rng.u32(0..64) < kept_in_64 {

@@ -2,8 +2,8 @@
 //!
 //! A [`Disk`] behaves like a file system that keeps what was written in a cache and promises nothing before a sync:
 //! it has a *live* image, which the program sees, and a *durable* one, which survives. [`Disk::cut_power`] makes a
-//! new disk out of the durable image and any part of what was not yet synced, sector by sector, as a real power cut
-//! does. A plan ([`Disk::plan`]) can fail, delay or cut the power at any call.
+//! new disk out of the durable image and any part of what was not yet synced, by pages, sectors or words, as a real
+//! power cut does. A plan ([`Disk::plan`]) can fail, delay or cut the power at any call.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -89,6 +89,9 @@ pub enum Verdict {
         /// Chooses what is kept.
         seed: u64,
     },
+    /// The process dies before it is carried out, and the machine goes on: this and every later call fails, and
+    /// [`Disk::power_on`](super::Disk::power_on) gives the disk with everything that was written, synced or not.
+    Kill,
 }
 
 /// Decides about every call.
