@@ -11,8 +11,7 @@ const MAX_CHARACTERS: usize = 256;
 /// A partition key that is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a partition key of {characters} characters: it must have 1 to {MAX_CHARACTERS}; use a shorter one, or put its \
-     digest"
+    "a partition key of {characters} characters: it must have 1 to {MAX_CHARACTERS}; for a longer one, put its digest"
 )]
 pub struct PartitionKeyError {
     /// How many Unicode characters (not bytes) it has.

@@ -1,0 +1,45 @@
+# What people do here, by name. `just` lists them.
+
+default:
+    @just --list
+
+# The gate.
+ci:
+    .ci/run
+
+test:
+    cargo test
+
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --all-features -- -D warnings
+
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --open
+
+bench *ARGS:
+    cargo bench {{ ARGS }}
+
+# Simulated power cuts, as many histories as you like.
+powercut HISTORIES="10000" SEED="1":
+    RIVERBED_POWERCUT_HISTORIES={{ HISTORIES }} RIVERBED_POWERCUT_SEED={{ SEED }} \
+        cargo test --release --test power_cut -- --nocapture
+
+# kill -9 and real power cuts on loop devices (root).
+crash KILLS="200" CUTS="50":
+    RIVERBED_KILLS={{ KILLS }} RIVERBED_CUTS={{ CUTS }} \
+        cargo test --release --test kill --test real_power_cut -- --nocapture
+
+# How long opening takes after a close and after a kill.
+reopen:
+    cargo test --release --test reopen_times -- --ignored --nocapture
+
+# Breaks every guarantee once and checks that a test notices.
+mutations *NAMES:
+    .ci/mutations.py {{ NAMES }}
+
+loom:
+    RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 CARGO_TARGET_DIR=target/loom cargo test --release --lib loom
+
+fuzz TARGET SECONDS="60":
+    cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}
