@@ -1,4 +1,41 @@
-//! Riverbed: an embedded append-only stream storage engine.
+//! An embedded, append-only stream storage engine: durable, ordered, replayable streams in a directory.
+//!
+//! A [`Store`] is a directory that one process writes to. It has [`Stream`]s, and each of those has shards. A record
+//! goes to a shard by the MD5 of its partition key, exactly as in Kinesis, and gets a [`SequenceNumber`] that is above
+//! all earlier ones of its shard. Shards are read in order with a [`Reader`], in place: records are borrowed from
+//! memory-mapped segments, and [`Record::to_bytes`] keeps one longer without copying it.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("data");
+//! use riverbed::{Durability, Position, PutRecord, Store, StreamOptions};
+//!
+//! let store = Store::open(&path)?;
+//! let orders = store.create_stream("orders", StreamOptions::new().shards(4))?;
+//!
+//! orders.put("customer-7", b"ordered")?;
+//! let paid = PutRecord::new("customer-7", b"paid").durability(Durability::Immediate);
+//! let put = orders.put_record(&paid)?; // on disk
+//!
+//! let mut reader = orders.reader(put.shard_id, Position::TrimHorizon)?;
+//! let mut seen = Vec::new();
+//! while let Some(record) = reader.next()? {
+//!     seen.push(record.to_bytes());
+//! }
+//! assert_eq!(seen, [&b"ordered"[..], b"paid"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What an acknowledgement promises
+//!
+//! [`Durability`] says it, per store, stream or call. Whatever it is, what a put has acknowledged survives the death of
+//! the process; with `Immediate` also a power cut. [`Store::recovery_report`] tells what an opening found.
+//!
+//! # Features
+//!
+//! None by default. `testing`: `testing::Disk`, a disk in memory whose power can be cut, and a clock that tests set.
 
 mod error;
 mod log;
@@ -30,3 +67,8 @@ pub use stream::retention::Retention;
 pub use stream::sequence_number::{ParseSequenceNumberError, SequenceNumber};
 pub use stream::shard_id::{ParseShardIdError, ShardId};
 pub use sys::clock::{Clock, SystemClock, Timestamp};
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
