@@ -1,7 +1,10 @@
 //! What a backslash means, in each place of a line and each dialect.
 
 /// The escape sequences of one place in a line. A backslash before any other byte stands for itself.
+///
+/// As wide as a register: were it a byte, each copy of a `Text` would load eight bytes where one was just stored, and wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
 pub(crate) enum Escapes {
     /// No backslash sequence in this text: what stands there is what it means.
     None,

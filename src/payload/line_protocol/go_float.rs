@@ -10,7 +10,7 @@ pub(super) fn float(text: &[u8]) -> Option<f64> {
     if !hexadecimal && !digits.contains(&b'_') {
         return number::float(text);
     }
-    if !digits.first().is_some_and(u8::is_ascii_digit) || !underscores_separate_digits(digits, hexadecimal) {
+    if digits.starts_with(b"-") || !underscores_separate_digits(digits, hexadecimal) {
         return None;
     }
     let digits: Vec<u8> = digits.iter().copied().filter(|&byte| byte != b'_').collect();
@@ -118,6 +118,7 @@ mod tests {
     fn underscores_stand_between_digits() {
         assert_eq!(float(b"1_23.50_0_0e+1_2"), Some(1.235e14));
         assert_eq!(float(b"-1_0"), Some(-10.0));
+        assert_eq!(float(b".5_0"), Some(0.5));
         for bad in ["1__2", "123_.5", "123._5", "123.5_e1", "123.5e_1", "123.5e1_", "_1", "-_1", "--1_0", "+1_0"] {
             assert_eq!(float(bad.as_bytes()), None, "{bad}");
         }

@@ -17,6 +17,7 @@ mod parts;
 mod point_ref;
 mod reason;
 mod row;
+mod swar;
 mod text;
 mod v2_library;
 mod v2_server;

@@ -1,6 +1,7 @@
 //! Decimal numbers.
 
 use super::point_ref::FieldValueRef;
+use super::swar;
 
 /// Why text is no integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,19 @@ pub(super) fn float(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
+/// The powers of ten below 2^64.
+const POWERS: [u64; 20] = {
+    let mut powers = [1; 20];
+    let mut rest: &mut [u64] = &mut powers;
+    let mut power = 1;
+    while let Some((first, after)) = rest.split_first_mut() {
+        *first = power;
+        power = power.wrapping_mul(10);
+        rest = after;
+    }
+    powers
+};
+
 /// The powers of ten that `f64` holds exactly.
 const EXACT_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -47,14 +61,14 @@ const EXACT_POWERS: [f64; 23] = [
 
 /// The number that `text` starts with, and the bytes that it takes, if it is one that every dialect reads alike:
 /// `-?[0-9]+i`, `[0-9]+u` or a finite `-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?`.
+#[inline(always)]
 pub(super) fn common<'a>(text: &'a [u8]) -> Option<(FieldValueRef<'a>, usize)> {
     let (negative, digits) = match text.split_first()? {
         (b'-', rest) => (true, rest),
         _ => (false, text),
     };
     let sign = usize::from(negative);
-    let mut mantissa = 0;
-    let whole = accumulate(&mut mantissa, digits);
+    let (mut mantissa, whole) = swar::digits(digits);
     if whole == 0 {
         return None;
     }
@@ -62,17 +76,21 @@ pub(super) fn common<'a>(text: &'a [u8]) -> Option<(FieldValueRef<'a>, usize)> {
     let mut fraction = 0;
     match after.first() {
         Some(b'i') => {
-            let value = integer(text.get(..sign + whole)?).ok()?;
+            // Nineteen digits may be beyond 64 bits with a sign, but not beyond 64 bits.
+            let value = i64::try_from(mantissa).ok().filter(|_| whole <= 19)?;
+            let value = if negative { -value } else { value };
             return Some((FieldValueRef::Integer(value), sign + whole + 1));
         }
         Some(b'u') if !negative => {
             return Some((FieldValueRef::Unsigned(unsigned(text.get(..whole)?).ok()?), whole + 1));
         }
         Some(b'.') => {
-            fraction = accumulate(&mut mantissa, after.get(1..)?);
-            if fraction == 0 {
+            let (digits, count) = swar::digits(after.get(1..)?);
+            if count == 0 {
                 return None;
             }
+            fraction = count;
+            mantissa = mantissa.wrapping_mul(POWERS.get(count).copied().unwrap_or(0)).wrapping_add(digits);
         }
         _ => {}
     }
@@ -88,20 +106,6 @@ pub(super) fn common<'a>(text: &'a [u8]) -> Option<(FieldValueRef<'a>, usize)> {
         _ => std::str::from_utf8(number).ok()?.parse().ok().filter(|value: &f64| value.is_finite())?,
     };
     Some((FieldValueRef::Float(value), number.len()))
-}
-
-/// Adds the digits that `text` starts with to `mantissa`, which wraps after 19 digits, and counts them.
-fn accumulate(mantissa: &mut u64, text: &[u8]) -> usize {
-    let mut count = 0;
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-        count += 1;
-    }
-    count
 }
 
 /// How many bytes of an exponent `text` starts with, perhaps none; `None` for half an exponent.

@@ -1,14 +1,17 @@
 //! Lines that every dialect reads alike, read fast.
 //!
-//! Nearly all lines are ordinary: no backslash, no control character, quotes only around field values, one timestamp at the end.
+//! Nearly all lines are ordinary: no control character, quotes only around field values, only the plainest escape sequences, one
+//! timestamp at the end.
 //! This reader takes such a line in one pass and gives up on anything else, which is then for the reader of the dialect to take
 //! or to refuse. It never refuses a line itself.
 
 use super::dialect::Dialect;
+use super::escapes::Escapes;
 use super::number;
 use super::options::ParseOptions;
 use super::parts::Parts;
 use super::point_ref::{FieldRef, FieldValueRef, TagRef};
+use super::swar;
 use super::text::Text;
 use crate::payload::point::Timestamp;
 
@@ -34,12 +37,12 @@ pub(super) fn read<'a>(
     }
     parts.clear();
     let mut rest = line;
-    parts.measurement = take_word(&mut rest)?;
+    parts.measurement = take_word(&mut rest, Escapes::Measurement)?;
     while let [b',', after @ ..] = rest {
         rest = after;
-        let key = take_word(&mut rest)?;
+        let key = take_word(&mut rest, Escapes::Key)?;
         take_byte(&mut rest, b'=')?;
-        let value = take_word(&mut rest)?;
+        let value = take_word(&mut rest, Escapes::Key)?;
         if options.dialect == Dialect::V2Server && matches!(key.raw(), b"time" | b"_field" | b"_measurement") {
             return None;
         }
@@ -48,7 +51,7 @@ pub(super) fn read<'a>(
     take_byte(&mut rest, b' ')?;
     take_spaces(&mut rest);
     loop {
-        let key = take_word(&mut rest)?;
+        let key = take_word(&mut rest, Escapes::Key)?;
         take_byte(&mut rest, b'=')?;
         let value = take_value(&mut rest)?;
         parts.fields.push(FieldRef { key, value });
@@ -72,16 +75,30 @@ pub(super) fn read<'a>(
     Some(Ordinary { next: start + length, time })
 }
 
-/// Whether a byte may stand in an ordinary word. Bytes beyond ASCII may; the line is checked to be UTF-8 as a whole.
-const fn in_word(byte: u8) -> bool {
-    byte > b' ' && !matches!(byte, b',' | b'=' | b'"' | b'\\' | 0x7f)
-}
-
-fn take_word<'a>(rest: &mut &'a [u8]) -> Option<Text<'a>> {
-    let length = rest.iter().position(|&byte| !in_word(byte)).unwrap_or(rest.len());
+/// Takes a word. Of escape sequences it may hold those that `escapes` knows, unless a backslash stands before them.
+// Inlined by force, as are the numbers: a result handed over in memory is read back wider than it was written, and waited for.
+#[inline(always)]
+fn take_word<'a>(rest: &mut &'a [u8], escapes: Escapes) -> Option<Text<'a>> {
+    let mut length = swar::word_length(rest);
+    let mut found = Escapes::None;
+    if rest.get(length) == Some(&b'\\') {
+        length = escaped_word_length(rest, length, escapes)?;
+        found = escapes;
+    }
     let (word, after) = rest.split_at_checked(length)?;
     *rest = after;
-    (!word.is_empty()).then_some(Text::plain(word))
+    (!word.is_empty()).then_some(Text::known(word, found))
+}
+
+/// The length of the word that `text` starts with, whose first backslash is at `length`.
+#[inline(never)]
+fn escaped_word_length(text: &[u8], mut length: usize, escapes: Escapes) -> Option<usize> {
+    while let [b'\\', next, ..] = text.get(length..)? {
+        escapes.meaning(*next)?;
+        length += 2;
+        length += swar::word_length(text.get(length..)?);
+    }
+    Some(length)
 }
 
 fn take_byte(rest: &mut &[u8], byte: u8) -> Option<()> {
@@ -99,10 +116,8 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<FieldValueRef<'a>> {
     let (value, length) = match rest.first()? {
         b'-' | b'0'..=b'9' => number::common(rest)?,
         b'"' => {
-            let inner = rest.get(1..)?;
-            let end = memchr::memchr2(b'"', b'\\', inner)?;
-            let text = inner.get(..end).filter(|_| inner.get(end) == Some(&b'"'))?;
-            (FieldValueRef::String(Text::plain(text)), end + 2)
+            let text = quoted(rest.get(1..)?)?;
+            (FieldValueRef::String(text), text.raw().len() + 2)
         }
         _ => {
             let length = rest.iter().position(|byte| matches!(byte, b',' | b' ' | b'\n')).unwrap_or(rest.len());
@@ -118,9 +133,25 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<FieldValueRef<'a>> {
     matches!(rest.first(), None | Some(b',' | b' ' | b'\n')).then_some(value)
 }
 
+/// The text before a closing quote. Of escape sequences it may hold `\"` and `\\`.
+fn quoted(text: &[u8]) -> Option<Text<'_>> {
+    let mut length = 0;
+    loop {
+        length += memchr::memchr2(b'"', b'\\', text.get(length..)?)?;
+        match text.get(length..)? {
+            [b'"', ..] => return Some(Text::new(text.get(..length)?, Escapes::Quoted)),
+            [_, next, ..] if Escapes::Quoted.meaning(*next).is_some() => length += 2,
+            _ => return None,
+        }
+    }
+}
+
 fn take_timestamp(rest: &mut &[u8]) -> Option<i64> {
-    let length = rest.iter().position(|byte| matches!(byte, b' ' | b'\n')).unwrap_or(rest.len());
-    let (digits, after) = rest.split_at_checked(length)?;
-    *rest = after;
-    number::integer(digits).ok()
+    let text = rest.strip_prefix(b"-").unwrap_or(rest);
+    let (value, count) = swar::digits(text);
+    // Eighteen digits fit in 64 bits with a sign; nineteen fit without, and may fit with one.
+    let value = i64::try_from(value).ok().filter(|_| (1..=19).contains(&count))?;
+    let negative = text.len() < rest.len();
+    *rest = text.get(count..)?;
+    Some(if negative { -value } else { value })
 }

@@ -4,9 +4,10 @@ use super::dialect::Dialect;
 use super::options::ParseOptions;
 use super::ordinary;
 use super::parse_error::ParseError;
-use super::parts::{Line, Parts, Step};
+use super::parts::{Fault, Line, Parts, Step};
 use super::point_ref::PointRef;
 use super::{v2_library, v2_server, v3};
+use crate::payload::point::Timestamp;
 
 /// Reads points out of a body of line protocol, one line at a time.
 ///
@@ -68,40 +69,43 @@ impl<'a> Parser<'a> {
     ///
     /// [`ParseError`] for a bad line. The next call goes on after it.
     pub fn next_point(&mut self) -> Option<Result<PointRef<'_, 'a>, ParseError>> {
-        if let Some(read) = ordinary::read(self.input, self.next, &self.options, &mut self.parts) {
-            self.next = read.next;
-            self.index += 1;
-            return Some(Ok(self.parts.point(read.time)));
-        }
-        self.next_exact()
+        let outcome = loop {
+            if let Some(read) = ordinary::read(self.input, self.next, &self.options, &mut self.parts) {
+                self.next = read.next;
+                break Ok(read.time);
+            }
+            if let Some(outcome) = self.step()? {
+                break outcome;
+            }
+        };
+        self.index += 1;
+        Some(outcome.map(|time| self.parts.point(time)))
     }
 
-    /// The next point by the reader of the dialect, which knows every rule.
+    /// Reads one line by the rules of the dialect, all of them. `None` at the end of the input, `Some(None)` for a blank line or
+    /// a comment.
     #[cold]
-    pub(super) fn next_exact(&mut self) -> Option<Result<PointRef<'_, 'a>, ParseError>> {
+    fn step(&mut self) -> Option<Option<Result<Timestamp, ParseError>>> {
         let read = match self.options.dialect {
             Dialect::V2Server => v2_server::read,
             Dialect::V2Library => v2_library::read,
             Dialect::V3 => v3::read,
         };
-        let line = loop {
-            match read(self.input, self.next, &self.options, &mut self.parts) {
-                Step::Skip { next } => self.next = next,
-                Step::Line(line) => break line,
-                Step::End => return None,
+        match read(self.input, self.next, &self.options, &mut self.parts) {
+            Step::End => None,
+            Step::Skip { next } => {
+                self.next = next;
+                Some(None)
             }
-        };
-        let Line { start, end, next, outcome } = line;
-        self.next = next;
-        let index = self.index;
-        self.index += 1;
-        Some(match outcome {
-            Ok(time) => Ok(self.parts.point(time)),
-            Err(fault) => {
-                let line = self.line_number(fault.at);
-                Err(ParseError::new(index, line, fault.at, start..end, self.input, fault.reason))
+            Step::Line(Line { start, end, next, outcome }) => {
+                self.next = next;
+                let error = |fault: Fault| {
+                    let line = self.line_number(fault.at);
+                    ParseError::new(self.index, line, fault.at, start..end, self.input, fault.reason)
+                };
+                Some(Some(outcome.map_err(error)))
             }
-        })
+        }
     }
 
     /// The number of the line that `offset` is in. Counts each part of the input once, as long as offsets grow.
@@ -111,5 +115,75 @@ impl<'a> Parser<'a> {
         let count = memchr::memchr_iter(b'\n', text).fold(line_feeds, |count, _| count + 1);
         self.counted = (count, offset.max(from));
         count + 1
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../tests/line_protocol/bodies.rs"]
+mod bodies;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Everything a parser says about a body, by the fast way where it goes, or all by the exact one.
+    fn told(body: &str, dialect: Dialect, exact: bool) -> Vec<String> {
+        let options = ParseOptions::new(dialect, Timestamp::from_nanos(946_815_194_123_456_789));
+        let mut parser = Parser::new(body.as_bytes(), options);
+        let mut told = Vec::new();
+        loop {
+            if exact {
+                match parser.step() {
+                    None => break,
+                    Some(None) => {}
+                    Some(Some(Ok(time))) => told.push(format!("{:?}", parser.parts.point(time))),
+                    Some(Some(Err(error))) => told.push(error.to_string()),
+                }
+            } else {
+                match parser.next_point() {
+                    None => break,
+                    Some(Ok(point)) => told.push(format!("{point:?}")),
+                    Some(Err(error)) => told.push(error.to_string()),
+                }
+            }
+        }
+        told
+    }
+
+    proptest! {
+        #![proptest_config(bodies::cases(4_000))]
+
+        #[test]
+        fn the_fast_way_reads_what_the_exact_way_reads(body in bodies::body()) {
+            for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
+                prop_assert_eq!(told(&body, dialect, false), told(&body, dialect, true), "{:?} {:?}", dialect, body);
+            }
+        }
+    }
+
+    #[test]
+    fn the_fast_way_is_taken() {
+        for line in ["cpu,core=0 temp=25.3 5\n", "m,a\\ b=c\\,d e=1i,f=2u,g=t,h=\"x\\\"y\"", "é,é=é é=\"é\" -1  \n", "m v=1e5"] {
+            for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
+                let options = ParseOptions::new(dialect, Timestamp::from_nanos(0));
+                let read = ordinary::read(line.as_bytes(), 0, &options, &mut Parts::new());
+                assert_eq!(read.map(|read| read.next), Some(line.len()), "{dialect:?} {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_know_their_line() {
+        let body = b"\n# c\nm v=1\nm v=\"a\nb\" x\n\nm v=\nm v=2\n";
+        let mut parser = Parser::new(body, ParseOptions::new(Dialect::V2Server, Timestamp::from_nanos(0)));
+        assert!(parser.next_point().unwrap().is_ok());
+        let error = parser.next_point().unwrap().unwrap_err();
+        assert_eq!((error.index(), error.line(), error.offset(), error.range()), (1, 5, 21, 11..22));
+        assert_eq!(error.text(), "m v=\"a\nb\" x");
+        let error = parser.next_point().unwrap().unwrap_err();
+        assert_eq!((error.index(), error.line(), error.offset()), (2, 7, 27));
+        assert!(parser.next_point().unwrap().is_ok());
+        assert!(parser.next_point().is_none());
     }
 }

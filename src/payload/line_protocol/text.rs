@@ -36,7 +36,12 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     /// Text in which a backslash means what `escapes` says.
     pub(crate) fn new(raw: &'a [u8], escapes: Escapes) -> Self {
-        if memchr::memchr(b'\\', raw).is_some() { Self { raw, escapes } } else { Self::plain(raw) }
+        if memchr::memchr(b'\\', raw).is_some() { Self::known(raw, escapes) } else { Self::plain(raw) }
+    }
+
+    /// Text that is known to hold backslashes, or for [`Escapes::None`] to hold none that matters.
+    pub(crate) const fn known(raw: &'a [u8], escapes: Escapes) -> Self {
+        Self { raw, escapes }
     }
 
     /// Text without escape sequences.

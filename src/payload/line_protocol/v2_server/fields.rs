@@ -22,7 +22,7 @@ pub(super) fn check(line: &[u8], start: usize) -> Result<usize, Fault> {
             b'"' if equals > commas => quoted = !quoted,
             b'=' if !quoted => {
                 equals += 1;
-                if let Some(end) = check_value(line, start, at)? {
+                if let Some(end) = check_value(line, at)? {
                     at = end;
                     continue;
                 }
@@ -43,10 +43,9 @@ pub(super) fn check(line: &[u8], start: usize) -> Result<usize, Fault> {
 }
 
 /// Checks what stands around the `=` at `equals`, and returns the end of the value unless it is quoted.
-fn check_value(line: &[u8], start: usize, equals: usize) -> Result<Option<usize>, Fault> {
+fn check_value(line: &[u8], equals: usize) -> Result<Option<usize>, Fault> {
     let before = |distance: usize| equals.checked_sub(distance).and_then(|at| line.get(at));
-    // An empty key after a tab or NUL slips through the server, which then drops the field; nothing is dropped silently here.
-    if equals == start || (matches!(before(1), Some(b' ' | b',')) && before(2) != Some(&b'\\')) {
+    if matches!(before(1), Some(b' ' | b',')) && before(2) != Some(&b'\\') {
         return Err(Fault::new(equals, Reason::MissingFieldKey));
     }
     let value = equals + 1;
@@ -66,13 +65,17 @@ fn check_value(line: &[u8], start: usize, equals: usize) -> Result<Option<usize>
 }
 
 /// Takes the checked fields in `range` of `line` apart. Each key, as it stands in the line, is shown to `check_key` first.
+///
+/// The server takes some fields here that it cannot store, and drops them later without a word, or fails the whole write. Such a
+/// field is the fault in the result.
 pub(super) fn read<'a>(
     line: &'a [u8],
     range: Range<usize>,
     parts: &mut Parts<'a>,
     check_key: impl Fn(usize, &[u8]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+) -> Result<Option<Fault>, Fault> {
     let Range { mut start, end } = range;
+    let mut unstorable = None;
     while start < end {
         let rest = line.get(start..end).unwrap_or_default();
         let equals = key_length(rest);
@@ -85,11 +88,15 @@ pub(super) fn read<'a>(
         let after = rest.get(equals + 1..).unwrap_or_default();
         let length = value_length(after);
         let at = start + equals + 1;
-        let value = value(after.get(..length).unwrap_or_default()).map_err(|reason| Fault::new(at, reason))?;
-        parts.fields.push(FieldRef { key: Text::new(key, Escapes::ServerFieldKey), value });
+        match value(after.get(..length).unwrap_or_default()) {
+            // Only after a tab or NUL is the key empty.
+            Ok(_) if key.is_empty() => unstorable = unstorable.or(Some(Fault::new(start, Reason::MissingFieldKey))),
+            Ok(value) => parts.fields.push(FieldRef { key: Text::new(key, Escapes::ServerFieldKey), value }),
+            Err(reason) => unstorable = unstorable.or(Some(Fault::new(at, reason))),
+        }
         start = at + length + 1;
     }
-    Ok(())
+    Ok(unstorable)
 }
 
 /// The place of the first `=` that does not follow a backslash.

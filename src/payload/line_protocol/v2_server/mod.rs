@@ -45,10 +45,11 @@ fn point<'a>(line: &'a [u8], options: &ParseOptions, parts: &mut Parts<'a>) -> R
     check_length(0, key_length)?;
     let start = key_length + blank_length(line.get(key_length..).unwrap_or_default());
     let end = fields::check(line, start)?;
-    fields::read(line, start..end, parts, |at, key| {
+    let unstorable = fields::read(line, start..end, parts, |at, key| {
         check_length(at, key_length + FIELD_SEPARATOR_LENGTH + key.len())
     })?;
-    time(line, end, options)
+    let time = time(line, end, options)?;
+    unstorable.map_or(Ok(time), Err)
 }
 
 fn check_length(at: usize, length: usize) -> Result<(), Fault> {
