@@ -1,6 +1,7 @@
 //! Reading line protocol, beside the crate that InfluxDB v3 publishes its parser as.
 //!
 //! Both read the same bodies in the same run and touch all they read: every measurement, key, value and time.
+#![expect(clippy::print_stderr, reason = "a bench without its data says so")]
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,8 @@ fn write(criterion: &mut Criterion) {
                 out.clear();
                 let mut parser = Parser::new(body.as_bytes(), ParseOptions::new(Dialect::V2Server, NO_TIME));
                 while let Some(point) = parser.next_point() {
-                    let written = point.ok().and_then(|point| LineWriter::new().write_ref(&point, &mut out).ok());
+                    let written =
+                        point.ok().and_then(|point| LineWriter::new().write_ref(&point, &mut out).ok());
                     assert!(written.is_some());
                     out.push(b'\n');
                 }

@@ -86,8 +86,16 @@ fn read(input: &[u8], options: ParseOptions) -> Result<Vec<Plain>, ParseError> {
         };
         points.push(Plain {
             name: point.measurement().to_bytes().into(),
-            tags: point.tags().iter().map(|tag| (tag.key.to_bytes().into(), tag.value.to_bytes().into())).collect(),
-            fields: point.fields().iter().map(|field| (field.key.to_bytes().into(), value(field.value))).collect(),
+            tags: point
+                .tags()
+                .iter()
+                .map(|tag| (tag.key.to_bytes().into(), tag.value.to_bytes().into()))
+                .collect(),
+            fields: point
+                .fields()
+                .iter()
+                .map(|field| (field.key.to_bytes().into(), value(field.value)))
+                .collect(),
             time: point.time().as_nanos(),
         });
     }
@@ -123,7 +131,8 @@ fn decode_cases(corpus: &Value, dialect: Dialect) -> (BTreeMap<String, Tally>, V
         let (input, output) = (&case["input"], &case["output"]);
         let text = bytes(&input["text"]);
         let clock = Timestamp::from_nanos(input["defaultTime"].as_i64().unwrap());
-        let options = ParseOptions::new(dialect, clock).precision(precision(input["precision"].as_str().unwrap()));
+        let options =
+            ParseOptions::new(dialect, clock).precision(precision(input["precision"].as_str().unwrap()));
         let ours = read(&text, options);
         let agree = match (&ours, output["error"].as_str()) {
             (Ok(points), None) => {
@@ -141,7 +150,11 @@ fn decode_cases(corpus: &Value, dialect: Dialect) -> (BTreeMap<String, Tally>, V
             let same = our_place(error, &text) == place;
             tally.places_agree += usize::from(same);
             if !same {
-                disagreements.push(format!("{}: {:?} for {place:?}: {output}", error, our_place(error, &text)));
+                disagreements.push(format!(
+                    "{}: {:?} for {place:?}: {output}",
+                    error,
+                    our_place(error, &text)
+                ));
             }
         }
         if !agree {
@@ -206,7 +219,8 @@ fn encode() {
 fn point(point: &Value) -> Point {
     let text = |value: &Value| String::from_utf8(bytes(value)).unwrap();
     let list = |key: &str| point[key].as_array().cloned().unwrap_or_default();
-    let mut built = Point::new(text(&point["name"])).time(Timestamp::from_nanos(point["time"].as_i64().unwrap()));
+    let mut built =
+        Point::new(text(&point["name"])).time(Timestamp::from_nanos(point["time"].as_i64().unwrap()));
     for tag in list("tags") {
         built.set_tag(text(&tag["key"]), text(&tag["value"]));
     }

@@ -13,7 +13,8 @@ const NO_TIME: i64 = -7_777_777;
 
 fn assert_same(ours: &PointRef<'_, '_>, theirs: &peer::ParsedLine<'_>, body: &str) {
     assert_eq!(ours.measurement(), theirs.series.measurement.as_str(), "{body:?}");
-    let mut tags: Vec<_> = theirs.series.tag_set.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let mut tags: Vec<_> =
+        theirs.series.tag_set.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     tags.sort_by_key(|(key, _)| *key);
     assert_eq!(ours.tags().len(), tags.len(), "{body:?}");
     for (ours, (key, value)) in ours.tags().iter().zip(tags) {
@@ -63,16 +64,32 @@ proptest! {
 fn known_oddities_are_read_alike() {
     for body in [
         // A comma after the first field is lost, a later one is an error.
-        "m a=1,", "m a=1, 5", "m a=1,b=2,", "m a=1,b=2, 5",
+        "m a=1,",
+        "m a=1, 5",
+        "m a=1,b=2,",
+        "m a=1,b=2, 5",
         // Commas in keys and `=` in tag values.
-        "m,a,b=c d,e=1", "m,a=b=c d=1", "m a=1,,b=2",
+        "m,a,b=c d,e=1",
+        "m,a=b=c d=1",
+        "m a=1,,b=2",
         // Spaces without a timestamp behind them.
-        "m a=1 ", "m a=1 5 ", "m a=1 5 6",
+        "m a=1 ",
+        "m a=1 5 ",
+        "m a=1 5 6",
         // Comments inside what the splitter takes for quotes.
-        "# a=\"\nm v=1\n\"", "#\n#\nm v=1",
+        "# a=\"\nm v=1\n\"",
+        "#\n#\nm v=1",
         // Backslashes.
-        "m\\\\,a\\\\=b\\\\\\ c d=1", "m\\", "m,a\\=b", "m\\\n x=1", "m a\\b=1",
-        "m v=1e999", "m v=1.", "m v=.5", "m\0 v=1", "m,a=\0 v=1",
+        "m\\\\,a\\\\=b\\\\\\ c d=1",
+        "m\\",
+        "m,a\\=b",
+        "m\\\n x=1",
+        "m a\\b=1",
+        "m v=1e999",
+        "m v=1.",
+        "m v=.5",
+        "m\0 v=1",
+        "m,a=\0 v=1",
     ] {
         compare(body);
     }

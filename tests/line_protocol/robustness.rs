@@ -10,16 +10,19 @@ use crate::bodies::{body, cases};
 
 fn survive(input: &[u8], clock: i64, precision: Precision) {
     for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
-        let mut parser = Parser::new(input, ParseOptions::new(dialect, Timestamp::from_nanos(clock)).precision(precision));
+        let mut parser =
+            Parser::new(input, ParseOptions::new(dialect, Timestamp::from_nanos(clock)).precision(precision));
         let mut lines = 0;
         let mut last_line = 1;
         while let Some(point) = parser.next_point() {
             match point {
                 Ok(point) => {
                     assert!(!point.fields().is_empty() && !point.measurement().raw().is_empty());
-                    let _ = (point.to_point().is_ok(), point.series_key().to_string(), format!("{point:?}"));
+                    assert!(!format!("{point:?}{:?}{}", point.to_point(), point.series_key()).is_empty());
                     for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
-                        let _ = LineWriter::new().dialect(dialect).write_ref(&point, &mut Vec::new()).is_ok();
+                        let mut line = Vec::new();
+                        let written = LineWriter::new().dialect(dialect).write_ref(&point, &mut line);
+                        assert_eq!(written.is_ok(), !line.is_empty());
                     }
                 }
                 Err(error) => {
@@ -59,7 +62,25 @@ proptest! {
 
 #[test]
 fn awkward_ends() {
-    for input in ["", "\\", "m\\", "m \\", "m a=\"\\", "m a=\"", "m a=\"\\\"", "#", "\r", " ", "\n", "m,", "m,a", "m,a=", "m a", "m a=", "-"] {
+    for input in [
+        "",
+        "\\",
+        "m\\",
+        "m \\",
+        "m a=\"\\",
+        "m a=\"",
+        "m a=\"\\\"",
+        "#",
+        "\r",
+        " ",
+        "\n",
+        "m,",
+        "m,a",
+        "m,a=",
+        "m a",
+        "m a=",
+        "-",
+    ] {
         survive(input.as_bytes(), i64::MIN, Precision::Nanoseconds);
     }
 }

@@ -39,7 +39,10 @@ fn field_value(text: impl Strategy<Value = String> + 'static) -> BoxedStrategy<F
     .boxed()
 }
 
-fn point<T: Strategy<Value = String> + 'static>(text: fn() -> T, strings: BoxedStrategy<String>) -> BoxedStrategy<Point> {
+fn point<T: Strategy<Value = String> + 'static>(
+    text: fn() -> T,
+    strings: BoxedStrategy<String>,
+) -> BoxedStrategy<Point> {
     let tags = prop::collection::vec((text(), text()), 0..4);
     let fields = prop::collection::vec((text(), field_value(strings)), 0..4);
     let time = prop::option::of(any::<i64>().prop_map(Timestamp::from_nanos));
@@ -56,7 +59,10 @@ fn point<T: Strategy<Value = String> + 'static>(text: fn() -> T, strings: BoxedS
 /// The point without what the writer documents to leave out, at the time that a reader gives it.
 fn written(point: &Point) -> Point {
     let mut kept = Point::new(point.measurement()).time(point.timestamp().unwrap_or(CLOCK));
-    point.tags().filter(|(key, value)| !key.is_empty() && !value.is_empty()).for_each(|(key, value)| kept.set_tag(key, value));
+    point
+        .tags()
+        .filter(|(key, value)| !key.is_empty() && !value.is_empty())
+        .for_each(|(key, value)| kept.set_tag(key, value));
     for (key, value) in point.fields() {
         if !matches!(value, FieldValue::Float(value) if !value.is_finite()) {
             kept.set_field(key, value.clone());
@@ -86,13 +92,22 @@ fn check_round_trip(point: &Point, dialect: Dialect) -> Result<(), TestCaseError
     prop_assert!(!line.is_empty());
     let body = format!("{line}\n{line}\n");
     let expected = written(point);
-    prop_assert_eq!(read(body.as_bytes(), dialect), [expected.clone(), expected.clone()], "{:?} {:?}", dialect, line);
+    prop_assert_eq!(
+        read(body.as_bytes(), dialect),
+        [expected.clone(), expected.clone()],
+        "{:?} {:?}",
+        dialect,
+        line
+    );
     // What was read is written alike again.
     let mut parser = Parser::new(line.as_bytes(), ParseOptions::new(dialect, CLOCK));
     let mut again = Vec::new();
     let read = parser.next_point().unwrap().unwrap();
     LineWriter::new().dialect(dialect).write_ref(&read, &mut again).unwrap();
-    prop_assert_eq!(String::from_utf8(again).unwrap(), LineWriter::new().dialect(dialect).line(&expected).unwrap());
+    prop_assert_eq!(
+        String::from_utf8(again).unwrap(),
+        LineWriter::new().dialect(dialect).line(&expected).unwrap()
+    );
     prop_assert_eq!(read.series_key(), point.series_key());
     Ok(())
 }

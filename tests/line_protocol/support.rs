@@ -26,7 +26,8 @@ pub(crate) fn base64(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.trim_end_matches('=').bytes().map(value).collect();
     let mut bytes = Vec::new();
     for group in digits.chunks(4) {
-        let bits = group.iter().fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit)) << (6 * (4 - group.len()));
+        let bits =
+            group.iter().fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit)) << (6 * (4 - group.len()));
         bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
     }
     bytes

@@ -55,8 +55,8 @@ const POWERS: [u64; 20] = {
 
 /// The powers of ten that `f64` holds exactly.
 const EXACT_POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 
 /// The number that `text` starts with, and the bytes that it takes, if it is one that every dialect reads alike:
@@ -138,7 +138,9 @@ mod tests {
         for good in ["1", "1.", ".5", "-1.5", "1e5", "1.e5", ".5E-3", "00.10e+01"] {
             assert_eq!(float(good.as_bytes()), good.parse().ok(), "{good}");
         }
-        for bad in ["", "-", ".", "-.", "e5", ".e5", "1e", "1e+", "1.1.1", "+1", "--1", "inf", "nan", "1_0", "0x1p1"] {
+        for bad in
+            ["", "-", ".", "-.", "e5", ".e5", "1e", "1e+", "1.1.1", "+1", "--1", "inf", "nan", "1_0", "0x1p1"]
+        {
             assert_eq!(float(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(float(b"-1e400"), Some(f64::NEG_INFINITY));
@@ -146,14 +148,26 @@ mod tests {
 
     #[test]
     fn common_numbers_are_those_of_the_exact_readers() {
-        for text in ["0", "-0", "25.3", "0.1", "-17.25", "9007199254740993", "1e22", "3.14159265358979323846264338327950288"] {
+        for text in [
+            "0",
+            "-0",
+            "25.3",
+            "0.1",
+            "-17.25",
+            "9007199254740993",
+            "1e22",
+            "3.14159265358979323846264338327950288",
+        ] {
             let expected = FieldValueRef::Float(text.parse().unwrap());
             assert_eq!(common(text.as_bytes()), Some((expected, text.len())), "{text}");
         }
         assert_eq!(common(b"-12i,"), Some((FieldValueRef::Integer(-12), 4)));
         assert_eq!(common(b"18446744073709551615u"), Some((FieldValueRef::Unsigned(u64::MAX), 21)));
         for other in ["1.", ".5", "-", "-1u", "1e", "1e999", "9223372036854775808i", "i"] {
-            assert!(!matches!(common(other.as_bytes()), Some((_, length)) if length == other.len()), "{other}");
+            assert!(
+                !matches!(common(other.as_bytes()), Some((_, length)) if length == other.len()),
+                "{other}"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! How to read a body of line protocol.
 
 use super::dialect::Dialect;
-use super::reason::{MAX_TIME, MIN_TIME, Reason};
+use super::limits::{MAX_TIME, MIN_TIME};
+use super::reason::Reason;
 use crate::payload::point::{Precision, Timestamp};
 
 /// How to read a body of line protocol.
@@ -28,7 +29,9 @@ impl ParseOptions {
 
     /// When a point happened, by the number at the end of its line, if any.
     pub(super) fn time(&self, timestamp: Option<i64>) -> Result<Timestamp, Reason> {
-        let Some(timestamp) = timestamp else { return Ok(self.dialect.default_time(self.clock, self.precision)) };
+        let Some(timestamp) = timestamp else {
+            return Ok(self.dialect.default_time(self.clock, self.precision));
+        };
         let time = Timestamp::new(timestamp, self.precision).map_err(|_| Reason::TimeOutOfRange)?;
         if self.dialect == Dialect::V2Server && !(MIN_TIME..=MAX_TIME).contains(&time) {
             return Err(Reason::TimeOutOfRange);

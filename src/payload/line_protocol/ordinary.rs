@@ -43,7 +43,8 @@ pub(super) fn read<'a>(
         let key = take_word(&mut rest, Escapes::Key)?;
         take_byte(&mut rest, b'=')?;
         let value = take_word(&mut rest, Escapes::Key)?;
-        if options.dialect == Dialect::V2Server && matches!(key.raw(), b"time" | b"_field" | b"_measurement") {
+        if options.dialect == Dialect::V2Server && matches!(key.raw(), b"time" | b"_field" | b"_measurement")
+        {
             return None;
         }
         parts.tags.push(TagRef { key, value });
@@ -120,7 +121,8 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<FieldValueRef<'a>> {
             (FieldValueRef::String(text), text.raw().len() + 2)
         }
         _ => {
-            let length = rest.iter().position(|byte| matches!(byte, b',' | b' ' | b'\n')).unwrap_or(rest.len());
+            let length =
+                rest.iter().position(|byte| matches!(byte, b',' | b' ' | b'\n')).unwrap_or(rest.len());
             let value = match rest.get(..length)? {
                 b"t" | b"T" | b"true" | b"True" | b"TRUE" => true,
                 b"f" | b"F" | b"false" | b"False" | b"FALSE" => false,

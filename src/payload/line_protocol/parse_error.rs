@@ -35,7 +35,14 @@ struct Detail {
 }
 
 impl ParseError {
-    pub(super) fn new(index: u64, line: u64, offset: usize, range: Range<usize>, input: &[u8], reason: Reason) -> Self {
+    pub(super) fn new(
+        index: u64,
+        line: u64,
+        offset: usize,
+        range: Range<usize>,
+        input: &[u8],
+        reason: Reason,
+    ) -> Self {
         let text = String::from_utf8_lossy(input.get(range.clone()).unwrap_or_default()).into_owned();
         Self(Box::new(Detail { index, line, offset, range, text, reason }))
     }

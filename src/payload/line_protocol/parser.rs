@@ -164,7 +164,12 @@ mod tests {
 
     #[test]
     fn the_fast_way_is_taken() {
-        for line in ["cpu,core=0 temp=25.3 5\n", "m,a\\ b=c\\,d e=1i,f=2u,g=t,h=\"x\\\"y\"", "é,é=é é=\"é\" -1  \n", "m v=1e5"] {
+        for line in [
+            "cpu,core=0 temp=25.3 5\n",
+            "m,a\\ b=c\\,d e=1i,f=2u,g=t,h=\"x\\\"y\"",
+            "é,é=é é=\"é\" -1  \n",
+            "m v=1e5",
+        ] {
             for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
                 let options = ParseOptions::new(dialect, Timestamp::from_nanos(0));
                 let read = ordinary::read(line.as_bytes(), 0, &options, &mut Parts::new());

@@ -55,7 +55,11 @@ impl<'a> Parts<'a> {
     pub(super) fn reuse<'b>(mut self) -> Parts<'b> {
         self.clear();
         // The vectors are empty: collecting them in place changes the lifetime and keeps the allocation.
-        let tags = self.tags.into_iter().map(|_| TagRef { key: Text::plain(b""), value: Text::plain(b"") }).collect();
+        let tags = self
+            .tags
+            .into_iter()
+            .map(|_| TagRef { key: Text::plain(b""), value: Text::plain(b"") })
+            .collect();
         let empty = |_| FieldRef { key: Text::plain(b""), value: super::FieldValueRef::Boolean(false) };
         let fields = self.fields.into_iter().map(empty).collect();
         Parts { measurement: Text::plain(b""), tags, fields }

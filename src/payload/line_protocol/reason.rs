@@ -1,6 +1,6 @@
 //! Why a line is not a point.
 
-use crate::payload::point::Timestamp;
+use super::limits::{MAX_KEY_LENGTH, MAX_TIME, MIN_TIME};
 
 /// Why a line is not a point. The texts are the v2 server's; reasons that it does not have say in their documentation whose
 /// they are.
@@ -29,7 +29,7 @@ pub enum Reason {
         key: String,
     },
     /// Measurement and tags, or these with four bytes and a field key, are too long for the v2 server.
-    #[error("max key length exceeded: {length} > 65535")]
+    #[error("max key length exceeded: {length} > {MAX_KEY_LENGTH}")]
     MaxKeyLengthExceeded {
         /// The length in bytes.
         length: usize,
@@ -116,11 +116,6 @@ pub enum Reason {
         length: usize,
     },
 }
-
-/// The earliest time that the v2 server keeps: it uses the two lowest values itself.
-pub(super) const MIN_TIME: Timestamp = Timestamp::from_nanos(i64::MIN + 2);
-/// The latest time that the v2 server keeps: it uses the highest value itself.
-pub(super) const MAX_TIME: Timestamp = Timestamp::from_nanos(i64::MAX - 1);
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,11 @@ const fn first_byte(bits: u64) -> usize {
 
 /// A word with a high bit set in the first byte that ends a word, and perhaps in bytes after it.
 const fn word_ends(bytes: u64) -> u64 {
-    below(bytes, b'"' + 1) | equal(bytes, b',') | equal(bytes, b'=') | equal(bytes, b'\\') | equal(bytes, 0x7f)
+    below(bytes, b'"' + 1)
+        | equal(bytes, b',')
+        | equal(bytes, b'=')
+        | equal(bytes, b'\\')
+        | equal(bytes, 0x7f)
 }
 
 /// High bits of bytes below `limit`, which is at most 128: exact up to and including the first such byte.

@@ -184,7 +184,9 @@ impl<'a> Reader<'a> {
         }
         if self.peek() != Some(b'=') {
             let reason = match self.peek() {
-                Some(byte) if is_control(byte) && byte != b'\r' && byte != b'\n' => Reason::InvalidCharacter { byte },
+                Some(byte) if is_control(byte) && byte != b'\r' && byte != b'\n' => {
+                    Reason::InvalidCharacter { byte }
+                }
                 _ => Reason::InvalidFieldFormat,
             };
             return self.fault(self.at, reason);

@@ -1,6 +1,7 @@
 //! A point that cannot be written.
 
 use super::dialect::Dialect;
+use super::limits::{MAX_KEY_LENGTH, MAX_STRING_LENGTH, MAX_TIME, MIN_TIME};
 
 /// Why a point cannot be written as a line. Nothing of it is written then.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -36,7 +37,9 @@ pub enum WriteError {
     },
     /// A name or tag value that the dialect has no way to write: one that ends with a backslash, holds a control character or
     /// starts a line with `#`, and the like.
-    #[error("{line:?} is read back differently by the {dialect:?} dialect; change the name with the backslash, '#' or control character")]
+    #[error(
+        "{line:?} is read back differently by the {dialect:?} dialect; change the name with the backslash, '#' or control character"
+    )]
     Unreadable {
         /// The line that would have been written.
         line: String,
@@ -50,13 +53,13 @@ pub enum WriteError {
         key: String,
     },
     /// Measurement and tags, or these with a field's key, are longer than the v2 server takes. The text is the server's.
-    #[error("max key length exceeded: {length} > 65535")]
+    #[error("max key length exceeded: {length} > {MAX_KEY_LENGTH}")]
     KeyTooLong {
         /// The length in bytes.
         length: usize,
     },
     /// A name, tag value or string is longer than the 65,536 bytes that v3 takes.
-    #[error("text of {length} bytes is longer than the 65536 that InfluxDB v3 takes")]
+    #[error("text of {length} bytes is longer than the {MAX_STRING_LENGTH} that InfluxDB v3 takes")]
     StringTooLong {
         /// The length in bytes.
         length: usize,
@@ -70,6 +73,6 @@ pub enum WriteError {
         dialect: Dialect,
     },
     /// The time is one of the three that the v2 server keeps for itself. The text is the server's.
-    #[error("time outside range -9223372036854775806 - 9223372036854775806")]
+    #[error("time outside range {} - {}", MIN_TIME.as_nanos(), MAX_TIME.as_nanos())]
     TimeOutOfRange,
 }

@@ -139,7 +139,13 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_and_the_last_value_counts() {
-        let point = Point::new("m").tag("b", "1").tag("a", "2").tag("b", "3").field("y", 1_i64).field("x", 2.5).field("y", true);
+        let point = Point::new("m")
+            .tag("b", "1")
+            .tag("a", "2")
+            .tag("b", "3")
+            .field("y", 1_i64)
+            .field("x", 2.5)
+            .field("y", true);
         assert_eq!(point.tags().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
         assert_eq!(point.fields().map(|(key, _)| key).collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!(point.field_value("y"), Some(&FieldValue::Boolean(true)));

@@ -5,6 +5,10 @@ use serde::Serialize;
 use super::record::{Record, Value};
 use super::{FieldType, FieldValue, MappingError, Point, Precision, TimeOutOfRange, Timestamp, rfc3339};
 
+/// Where nested tags, nested fields stand in a record.
+const TAGS: &str = "tags";
+const FIELDS: &str = "fields";
+
 /// What of a record becomes measurement, tags, fields and time of a point.
 ///
 /// A record is anything that is [`Serialize`] as a struct or map: a struct of the caller's, a map, a row of a table. The mapping
@@ -57,6 +61,8 @@ pub struct PointMapping {
     integer_type: Option<FieldType>,
 }
 
+type Entries<'r> = Vec<(&'r str, &'r Value)>;
+
 #[derive(Debug, Clone)]
 enum Measurement {
     Name(String),
@@ -65,8 +71,8 @@ enum Measurement {
 
 #[derive(Debug, Clone)]
 enum Keys {
-    /// All entries of the map that stands under this key.
-    In(String),
+    /// All entries of the map in the record that is there for them.
+    Nested,
     /// These entries of the record.
     Of(Vec<String>),
     /// All entries of the record that are nothing else.
@@ -86,8 +92,8 @@ impl PointMapping {
     pub fn new() -> Self {
         Self {
             measurement: Measurement::Key("measurement".into()),
-            tags: Keys::In("tags".into()),
-            fields: Keys::In("fields".into()),
+            tags: Keys::Nested,
+            fields: Keys::Nested,
             time_key: "time".into(),
             time_precision: Precision::Nanoseconds,
             field_types: Vec::new(),
@@ -164,11 +170,11 @@ impl PointMapping {
     pub fn point(&self, record: &impl Serialize) -> Result<Point, MappingError> {
         let record = Record::new(record)?;
         let mut point = Point::new(self.measurement_of(&record)?);
-        for (key, value) in self.entries(&self.tags, &record)? {
+        for (key, value) in self.entries(&self.tags, TAGS, &record)?.unwrap_or_default() {
             let text = value.text().ok_or_else(|| unsupported(key, value, "a tag"))?;
             point.set_tag(key, text);
         }
-        for (key, value) in self.entries(&self.fields, &record)? {
+        for (key, value) in self.entries(&self.fields, FIELDS, &record)?.ok_or(MappingError::MissingFields)? {
             point.set_field(key, self.field_of(key, value)?);
         }
         match record.get(&self.time_key) {
@@ -182,7 +188,10 @@ impl PointMapping {
     /// # Errors
     ///
     /// The [`MappingError`] of the first record that is no point.
-    pub fn points<T: Serialize>(&self, records: impl IntoIterator<Item = T>) -> Result<Vec<Point>, MappingError> {
+    pub fn points<T: Serialize>(
+        &self,
+        records: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<Point>, MappingError> {
         records.into_iter().map(|record| self.point(&record)).collect()
     }
 
@@ -196,23 +205,30 @@ impl PointMapping {
         }
     }
 
-    fn entries<'r>(&self, keys: &Keys, record: &'r Record) -> Result<Vec<(&'r str, &'r Value)>, MappingError> {
+    /// The entries of `record` that `keys` means; `None` where the map at `place` that should hold them is missing.
+    fn entries<'r>(
+        &self,
+        keys: &Keys,
+        place: &str,
+        record: &'r Record,
+    ) -> Result<Option<Entries<'r>>, MappingError> {
         match keys {
-            Keys::In(key) => match record.get(key) {
-                Some(Value::Record(entries)) => Ok(entries.iter().collect()),
-                Some(value) => Err(unsupported(key, value, "a map of tags or fields")),
-                None if key == "tags" => Ok(Vec::new()),
-                None => Err(MappingError::MissingFields { key: key.clone() }),
+            Keys::Nested => match record.get(place) {
+                Some(Value::Record(entries)) => Ok(Some(entries.iter().collect())),
+                Some(value) => Err(unsupported(place, value, "a map of tags or fields")),
+                None => Ok(None),
             },
-            Keys::Of(keys) => Ok(record.iter().filter(|(key, _)| keys.iter().any(|other| other == key)).collect()),
-            Keys::Remaining => Ok(record.iter().filter(|(key, _)| !self.has_use(key)).collect()),
+            Keys::Of(keys) => {
+                Ok(Some(record.iter().filter(|(key, _)| keys.iter().any(|other| other == key)).collect()))
+            }
+            Keys::Remaining => Ok(Some(record.iter().filter(|(key, _)| !self.has_use(key)).collect())),
         }
     }
 
     /// Whether the entry under `key` is something else than a remaining field.
     fn has_use(&self, key: &str) -> bool {
         let is_tag = match &self.tags {
-            Keys::In(tags) => tags == key,
+            Keys::Nested => key == TAGS,
             Keys::Of(tags) => tags.iter().any(|tag| tag == key),
             Keys::Remaining => false,
         };
@@ -224,7 +240,9 @@ impl PointMapping {
         let Value::Field(value) = value else { return Err(unsupported(key, value, "a field")) };
         let named = self.field_types.iter().rfind(|(other, _)| other == key).map(|(_, wanted)| *wanted);
         let is_integer = matches!(value, FieldValue::Integer(_) | FieldValue::Unsigned(_));
-        let Some(wanted) = named.or(self.integer_type.filter(|_| is_integer)) else { return Ok(value.clone()) };
+        let Some(wanted) = named.or(self.integer_type.filter(|_| is_integer)) else {
+            return Ok(value.clone());
+        };
         value.clone().cast(wanted).ok_or_else(|| MappingError::FieldType {
             key: key.into(),
             found: Value::Field(value.clone()).text().unwrap_or_default(),
@@ -234,11 +252,18 @@ impl PointMapping {
 
     fn time_of(&self, time: &Value) -> Result<Timestamp, MappingError> {
         let nanos = match time {
-            Value::Field(FieldValue::Integer(count)) => return Ok(Timestamp::new(*count, self.time_precision)?),
-            Value::Field(FieldValue::Unsigned(count)) => i128::from(*count) * i128::from(self.time_precision.as_nanos()),
-            Value::Field(FieldValue::String(text)) => rfc3339::nanos(text)
-                .ok_or_else(|| MappingError::InvalidTime { key: self.time_key.clone(), found: text.clone() })?,
-            Value::Record(record) => system_time(record).ok_or_else(|| unsupported(&self.time_key, time, "a time"))?,
+            Value::Field(FieldValue::Integer(count)) => {
+                return Ok(Timestamp::new(*count, self.time_precision)?);
+            }
+            Value::Field(FieldValue::Unsigned(count)) => {
+                i128::from(*count) * i128::from(self.time_precision.as_nanos())
+            }
+            Value::Field(FieldValue::String(text)) => rfc3339::nanos(text).ok_or_else(|| {
+                MappingError::InvalidTime { key: self.time_key.clone(), found: text.clone() }
+            })?,
+            Value::Record(record) => {
+                system_time(record).ok_or_else(|| unsupported(&self.time_key, time, "a time"))?
+            }
             _ => return Err(unsupported(&self.time_key, time, "a time")),
         };
         let out_of_range = |_| TimeOutOfRange { value: nanos, precision: Precision::Nanoseconds };

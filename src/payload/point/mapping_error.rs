@@ -15,17 +15,16 @@ pub enum MappingError {
         found: &'static str,
     },
     /// The record has no such entry, and the mapping names no measurement of its own.
-    #[error("the record has no {key:?} to take the measurement from; name a measurement, or the key that holds it")]
+    #[error(
+        "the record has no {key:?} to take the measurement from; name a measurement, or the key that holds it"
+    )]
     MissingMeasurement {
         /// The key that should hold the measurement.
         key: String,
     },
     /// The record has no map of fields, and the mapping names no keys of fields.
-    #[error("the record has no {key:?} to take the fields from; name the keys of the fields, or take all that remain")]
-    MissingFields {
-        /// The key that should hold the fields.
-        key: String,
-    },
+    #[error("the record has no map \"fields\"; name the keys of the fields, or take all that remain")]
+    MissingFields,
     /// An entry holds a value that cannot be what the mapping makes of it.
     #[error("{key:?} holds {found}, which cannot be {wanted}")]
     UnsupportedType {

@@ -31,7 +31,9 @@ fn byte(rest: &mut &[u8], any_of: &[u8]) -> Option<u8> {
 fn digits(rest: &mut &[u8], count: usize) -> Option<i64> {
     let (digits, after) = rest.split_at_checked(count)?;
     *rest = after;
-    digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
+    digits
+        .iter()
+        .try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
 }
 
 /// At least one digit, as nanoseconds.

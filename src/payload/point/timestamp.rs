@@ -22,7 +22,9 @@ pub struct Timestamp(i64);
 
 /// A time that does not fit in 64 bits of nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{value} {precision} since 1970 is outside 1677-09-21 to 2262-04-11, the range of 64-bit nanoseconds")]
+#[error(
+    "{value} {precision} since 1970 is outside 1677-09-21 to 2262-04-11, the range of 64-bit nanoseconds"
+)]
 pub struct TimeOutOfRange {
     /// The count that was given.
     pub value: i128,

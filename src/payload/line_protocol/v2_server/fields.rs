@@ -90,7 +90,9 @@ pub(super) fn read<'a>(
         let at = start + equals + 1;
         match value(after.get(..length).unwrap_or_default()) {
             // Only after a tab or NUL is the key empty.
-            Ok(_) if key.is_empty() => unstorable = unstorable.or(Some(Fault::new(start, Reason::MissingFieldKey))),
+            Ok(_) if key.is_empty() => {
+                unstorable = unstorable.or(Some(Fault::new(start, Reason::MissingFieldKey)));
+            }
             Ok(value) => parts.fields.push(FieldRef { key: Text::new(key, Escapes::ServerFieldKey), value }),
             Err(reason) => unstorable = unstorable.or(Some(Fault::new(at, reason))),
         }
@@ -138,8 +140,12 @@ fn value(text: &[u8]) -> Result<FieldValueRef<'_>, Reason> {
         [b'"'] => Err(Reason::UnbalancedQuotes),
         [b'0'..=b'9' | b'-' | b'.', digits @ ..] => {
             let value = match digits {
-                [.., b'i'] => decimal::integer(text.strip_suffix(b"i").unwrap_or(text)).ok().map(FieldValueRef::Integer),
-                [.., b'u'] => decimal::unsigned(text.strip_suffix(b"u").unwrap_or(text)).ok().map(FieldValueRef::Unsigned),
+                [.., b'i'] => {
+                    decimal::integer(text.strip_suffix(b"i").unwrap_or(text)).ok().map(FieldValueRef::Integer)
+                }
+                [.., b'u'] => decimal::unsigned(text.strip_suffix(b"u").unwrap_or(text))
+                    .ok()
+                    .map(FieldValueRef::Unsigned),
                 _ => decimal::float(text).filter(|value| value.is_finite()).map(FieldValueRef::Float),
             };
             value.ok_or(Reason::InvalidNumber)

@@ -1,6 +1,7 @@
 //! The measurement and the tags.
 
 use super::super::escapes::Escapes;
+use super::super::limits::RESERVED_TAG_KEYS;
 use super::super::parts::{Fault, Parts};
 use super::super::point_ref::TagRef;
 use super::super::reason::Reason;
@@ -20,7 +21,7 @@ pub(super) fn read<'a>(line: &'a [u8], parts: &mut Parts<'a>) -> Result<usize, F
     }
     for tag in &parts.tags {
         let key = tag.key.raw();
-        if matches!(key, b"\xff" | b"\x00" | b"_field" | b"_measurement" | b"time") {
+        if RESERVED_TAG_KEYS.contains(&key) {
             let key = key.escape_ascii().to_string();
             return Err(Fault::new(end, Reason::ReservedTagKey { key }));
         }

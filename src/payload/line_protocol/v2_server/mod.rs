@@ -9,15 +9,12 @@ mod key;
 mod number;
 mod split;
 
+use super::limits::{FIELD_SEPARATOR_LENGTH, MAX_KEY_LENGTH};
 use super::number::{IntegerFault, integer};
 use super::options::ParseOptions;
 use super::parts::{Fault, Line, Parts, Step};
 use super::reason::Reason;
 use crate::payload::point::Timestamp;
-
-/// The longest measurement with tags, and the longest series key with a field's key and what the server puts between the two.
-const MAX_KEY_LENGTH: usize = 65_535;
-const FIELD_SEPARATOR_LENGTH: usize = 4;
 
 /// Reads one line of `input` from `start` on.
 pub(super) fn read<'a>(input: &'a [u8], start: usize, options: &ParseOptions, parts: &mut Parts<'a>) -> Step {
@@ -53,7 +50,11 @@ fn point<'a>(line: &'a [u8], options: &ParseOptions, parts: &mut Parts<'a>) -> R
 }
 
 fn check_length(at: usize, length: usize) -> Result<(), Fault> {
-    if length > MAX_KEY_LENGTH { Err(Fault::new(at, Reason::MaxKeyLengthExceeded { length })) } else { Ok(()) }
+    if length > MAX_KEY_LENGTH {
+        Err(Fault::new(at, Reason::MaxKeyLengthExceeded { length }))
+    } else {
+        Ok(())
+    }
 }
 
 /// How many bytes of `text` are blank to this server: spaces, tabs and NULs.

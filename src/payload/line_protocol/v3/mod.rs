@@ -7,6 +7,7 @@ mod split;
 mod value;
 
 use super::escapes::Escapes;
+use super::limits::MAX_STRING_LENGTH;
 use super::number::{IntegerFault, integer};
 use super::options::ParseOptions;
 use super::parts::{Fault, Line, Parts, Step};
@@ -14,9 +15,6 @@ use super::point_ref::{FieldRef, TagRef};
 use super::reason::Reason;
 use super::text::Text;
 use crate::payload::point::Timestamp;
-
-/// The longest measurement, key, tag value or string, in bytes without escape sequences.
-pub(super) const MAX_STRING_LENGTH: usize = 65_536;
 
 /// Reads one line of `input` from `start` on.
 pub(super) fn read<'a>(input: &'a [u8], start: usize, options: &ParseOptions, parts: &mut Parts<'a>) -> Step {
@@ -94,10 +92,14 @@ impl<'a> Reader<'a> {
         parts.measurement = measurement;
         self.tags(parts)?;
         if self.spaces() == 0 {
-            let missing = self.peek().is_none_or(is_boundary);
-            return self.fault(if missing { Reason::MissingFields } else { Reason::InvalidTagFormat });
+            let reason = match self.peek().filter(|&byte| !is_boundary(byte)) {
+                Some(byte) => Reason::InvalidCharacter { byte },
+                None => Reason::MissingFields,
+            };
+            return self.fault(reason);
         }
         self.fields(parts)?;
+        let after_fields = self.at;
         let timestamp = self.timestamp()?;
         if self.at < self.line.len() {
             return self.fault(self.trailing_reason(timestamp.is_some()));
@@ -105,13 +107,15 @@ impl<'a> Reader<'a> {
         if !parts.sort_tags() {
             return Err(Fault::new(0, Reason::DuplicateTags));
         }
-        options.time(timestamp).or_else(|reason| self.fault(reason))
+        options.time(timestamp).map_err(|reason| Fault::new(after_fields, reason))
     }
 
     fn tags(&mut self, parts: &mut Parts<'a>) -> Result<(), Fault> {
         while self.peek() == Some(b',') {
             self.at += 1;
-            let Some(key) = self.text(ends_key, Escapes::V3Key)? else { return self.fault(Reason::MissingTagKey) };
+            let Some(key) = self.text(ends_key, Escapes::V3Key)? else {
+                return self.fault(Reason::MissingTagKey);
+            };
             if self.peek() != Some(b'=') {
                 return self.fault(Reason::MissingTagValue);
             }
@@ -131,7 +135,9 @@ impl<'a> Reader<'a> {
             let reason = match self.peek() {
                 None if self.at == start => Reason::MissingFields,
                 Some(b'=') if self.at == start => Reason::MissingFieldKey,
-                _ if !self.line.get(start..self.at).is_some_and(|key| key.ends_with(b"=")) => Reason::InvalidFieldFormat,
+                _ if !self.line.get(start..self.at).is_some_and(|key| key.ends_with(b"=")) => {
+                    Reason::InvalidFieldFormat
+                }
                 Some(b'"') => Reason::UnbalancedQuotes,
                 None | Some(b' ' | b',') => Reason::MissingFieldValue,
                 Some(b'-' | b'.') => Reason::InvalidNumber,

@@ -1,11 +1,11 @@
 //! The values of fields.
 
 use super::super::escapes::Escapes;
+use super::super::limits::MAX_STRING_LENGTH;
 use super::super::number::{IntegerFault, integer, unsigned};
 use super::super::point_ref::FieldValueRef;
 use super::super::reason::Reason;
 use super::super::text::Text;
-use super::MAX_STRING_LENGTH;
 
 /// The value that `rest` starts with, and its length; `None` if it starts with none.
 pub(super) fn read(rest: &[u8]) -> Result<Option<(FieldValueRef<'_>, usize)>, Reason> {

@@ -84,7 +84,12 @@ impl Serializer for ValueSerializer {
         Ok(Value::Null)
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Value, MappingError> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<Value, MappingError> {
         self.serialize_str(variant)
     }
 
@@ -143,7 +148,9 @@ impl Serializer for ValueSerializer {
         variant: &'static str,
         _: usize,
     ) -> Result<Self::SerializeStructVariant, MappingError> {
-        Err(MappingError::custom(format_args!("{name}::{variant} is an enum with values, which no point can hold")))
+        Err(MappingError::custom(format_args!(
+            "{name}::{variant} is an enum with values, which no point can hold"
+        )))
     }
 }
 
@@ -153,7 +160,9 @@ impl SerializeMap for RecordSerializer {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), MappingError> {
         let key = key.serialize(ValueSerializer)?;
-        let text = key.text().ok_or_else(|| MappingError::custom(format_args!("{} is no key of a record", key.kind())))?;
+        let text = key
+            .text()
+            .ok_or_else(|| MappingError::custom(format_args!("{} is no key of a record", key.kind())))?;
         self.key = Some(text);
         Ok(())
     }
@@ -173,7 +182,11 @@ impl SerializeStruct for RecordSerializer {
     type Ok = Value;
     type Error = MappingError;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), MappingError> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), MappingError> {
         self.record.push(key.into(), value.serialize(ValueSerializer)?);
         Ok(())
     }
