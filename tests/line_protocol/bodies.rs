@@ -1,4 +1,5 @@
-//! Bodies of line protocol for property tests: lines that are nearly right, and heaps of the bytes that matter.
+//! Bodies of line protocol for property tests: lines that are nearly right, and heaps of the bytes that
+//! matter.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,8 +1,9 @@
-//! The conformance corpus of influxdata/line-protocol: what its reference implementation makes of thousands of bodies, most of
-//! them found by fuzzing, and of a hundred points.
+//! The conformance corpus of influxdata/line-protocol: what its reference implementation makes of thousands
+//! of bodies, most of them found by fuzzing, and of a hundred points.
 //!
-//! Each case names the implementation whose tests it was taken from, and records the result of the v2 library. Guards against any
-//! difference to that library's grammar, including where in the text it finds an error.
+//! Each case names the implementation whose tests it was taken from, and records the result of the v2
+//! library. Guards against any difference to that library's grammar, including where in the text it finds an
+//! error.
 
 use std::collections::BTreeMap;
 
@@ -109,7 +110,8 @@ fn recorded_place(error: &str) -> Option<(u64, usize)> {
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-/// The place of our error as the corpus counts: columns start with the point, or with the line feed last before the error.
+/// The place of our error as the corpus counts: columns start with the point, or with the line feed last
+/// before the error.
 fn our_place(error: &ParseError, input: &[u8]) -> (u64, usize) {
     let start = error.range().start;
     let column = input[start..error.offset()].iter().rev().take_while(|byte| **byte != b'\n').count() + 1;

@@ -1,11 +1,13 @@
-//! What each dialect makes of bodies that tell them apart: our own vectors, in `tests/golden/line_protocol.json`.
+//! What each dialect makes of bodies that tell them apart: our own vectors, in
+//! `tests/golden/line_protocol.json`.
 //!
-//! Guards against a change in what a body means. The results of the v2 server were checked against `models/points.go`, those of
-//! v3 against its crate. `UPDATE_GOLDEN=1` writes the file anew; look at every difference then.
+//! Guards against a change in what a body means. The results of the v2 server were checked against
+//! `models/points.go`, those of v3 against its crate. `UPDATE_GOLDEN=1` writes the file anew; look at every
+//! difference then.
 
 use std::path::Path;
 
-use riverbed::line_protocol::{Dialect, FieldValueRef, ParseOptions, Parser};
+use riverbed::line_protocol::{Dialect, FieldRef, FieldValueRef, ParseOptions, Parser, TagRef};
 use riverbed::point::Timestamp;
 use serde_json::{Value, json};
 
@@ -24,6 +26,14 @@ fn value(value: FieldValueRef<'_>) -> Value {
     }
 }
 
+fn tag(tag: &TagRef<'_>) -> Value {
+    json!([tag.key.to_string(), tag.value.to_string()])
+}
+
+fn field(field: &FieldRef<'_>) -> Value {
+    json!([field.key.to_string(), value(field.value)])
+}
+
 /// What `dialect` makes of the lines of `body`.
 fn results(body: &str, dialect: Dialect) -> Value {
     let precision = dialect
@@ -35,8 +45,8 @@ fn results(body: &str, dialect: Dialect) -> Value {
         results.push(match point {
             Ok(point) => json!({
                 "measurement": point.measurement().to_string(),
-                "tags": point.tags().iter().map(|tag| json!([tag.key.to_string(), tag.value.to_string()])).collect::<Value>(),
-                "fields": point.fields().iter().map(|field| json!([field.key.to_string(), value(field.value)])).collect::<Value>(),
+                "tags": point.tags().iter().map(tag).collect::<Value>(),
+                "fields": point.fields().iter().map(field).collect::<Value>(),
                 "time": point.time().as_nanos(),
             }),
             Err(error) => json!({"error": error.to_string(), "line": error.line(), "offset": error.offset()}),

@@ -1,7 +1,8 @@
-//! Records of the caller's to points: what the InfluxDB client's article does with dictionaries, data classes, named tuples and
-//! data frames.
+//! Records of the caller's to points: what InfluxDB's Python client does with dictionaries, data classes,
+//! named tuples and data frames.
 //!
-//! Guards against values that end up in the wrong part of a point, as the wrong type, or nowhere without a word.
+//! Guards against values that end up in the wrong part of a point, as the wrong type, or nowhere without a
+//! word.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -38,8 +39,9 @@ fn lines(points: &[Point]) -> Vec<String> {
 
 #[test]
 fn dictionaries() {
-    let record = |temp: f64, time: i64| json!({"measurement": "cpu", "tags": {"core": "0"}, "fields": {"temp": temp}, "time": time});
-    let records = CPUS.map(|cpu| record(cpu.temp, cpu.timestamp));
+    let records = CPUS.map(|Cpu { core, temp, timestamp }| {
+        json!({"measurement": "cpu", "tags": {"core": core}, "fields": {"temp": temp}, "time": timestamp})
+    });
     let points = PointMapping::new().time_precision(Precision::Seconds).points(&records).unwrap();
     assert_eq!(lines(&points), LINES);
 }
@@ -91,7 +93,8 @@ fn data_frames() {
 #[test]
 fn own_keys_and_types() {
     let record = json!({
-        "name": "sensor_pt859", "location": "warehouse_125", "version": 3, "pressure": 125, "temperature": 10, "created": 1632208639,
+        "name": "sensor_pt859", "location": "warehouse_125", "version": 3,
+        "pressure": 125, "temperature": 10, "created": 1632208639,
     });
     let mapping = PointMapping::new()
         .measurement_key("name")

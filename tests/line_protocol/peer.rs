@@ -1,6 +1,7 @@
 //! The v3 dialect beside the crate that InfluxDB v3 publishes its parser as, version 2.0.0.
 //!
-//! Guards against reading anything differently from it. Only repeated tag keys are: the published crate lets them through.
+//! Guards against reading anything differently from it. Only repeated tag keys are: the published crate lets
+//! them through.
 
 use influxdb_line_protocol as peer;
 use proptest::prelude::*;

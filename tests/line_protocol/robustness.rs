@@ -46,7 +46,12 @@ proptest! {
     #![proptest_config(cases(3_000))]
 
     #[test]
-    fn bodies_with_holes(body in body(), at in any::<prop::sample::Index>(), byte in any::<u8>(), clock in any::<i64>()) {
+    fn bodies_with_holes(
+        body in body(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        clock in any::<i64>(),
+    ) {
         let mut bytes = body.into_bytes();
         if let Some(hole) = (!bytes.is_empty()).then(|| at.index(bytes.len())) {
             bytes[hole] = byte;

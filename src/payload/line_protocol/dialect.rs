@@ -4,11 +4,12 @@ use crate::payload::point::{Precision, Timestamp};
 
 /// An implementation of line protocol to read and write as.
 ///
-/// The implementations disagree about escapes, white space, numbers and limits; `docs/line-protocol.md` has the table. What
-/// [`Dialect::V2Server`] writes, all three read alike, but for keys that hold backslashes.
+/// The implementations disagree about escapes, white space, numbers and limits; `docs/line-protocol.md` has
+/// the table. What [`Dialect::V2Server`] writes, all three read alike, but for keys that hold backslashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Dialect {
-    /// The InfluxDB v2 server: `models/points.go` of influxdata/influxdb `main-2.x`. The canonical dialect of stored points.
+    /// The InfluxDB v2 server: `models/points.go` of influxdata/influxdb `main-2.x`. The canonical dialect of
+    /// stored points.
     #[default]
     V2Server,
     /// The Go library influxdata/line-protocol v2, which Telegraf uses. The strictest of the three.
@@ -19,15 +20,15 @@ pub enum Dialect {
 
 /// A precision that a dialect's write endpoint does not take. The text is the v2 server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("invalid precision; valid precision units are ns, us, ms, {}", if *.dialect == Dialect::V3 { "s, m, and h" } else { "and s" })]
+#[error("invalid precision; valid precision units are ns, us, ms, {}", .dialect.last_precisions())]
 pub struct InvalidPrecision {
     /// The dialect that was asked.
     pub dialect: Dialect,
 }
 
 impl Dialect {
-    /// The precision that a write request of this dialect names: `ns`, `us`, `ms`, `s`; for v3 also `m` and `h`. An empty name
-    /// is `ns`, as it is for the v2 server.
+    /// The precision that a write request of this dialect names: `ns`, `us`, `ms`, `s`; for v3 also `m` and
+    /// `h`. An empty name is `ns`, as it is for the v2 server.
     ///
     /// # Errors
     ///
@@ -44,8 +45,16 @@ impl Dialect {
         }
     }
 
-    /// The time of a point that came without one: the clock's, cut to the precision of the write. The Go implementations cut
-    /// towards the past, v3 towards 1970.
+    /// The rest of the precisions that a write endpoint takes, in words.
+    const fn last_precisions(self) -> &'static str {
+        match self {
+            Self::V2Server | Self::V2Library => "and s",
+            Self::V3 => "s, m, and h",
+        }
+    }
+
+    /// The time of a point that came without one: the clock's, cut to the precision of the write. The Go
+    /// implementations cut towards the past, v3 towards 1970.
     pub(super) fn default_time(self, clock: Timestamp, precision: Precision) -> Timestamp {
         let unit = precision.as_nanos();
         let nanos = clock.as_nanos();

@@ -2,7 +2,8 @@
 
 /// The escape sequences of one place in a line. A backslash before any other byte stands for itself.
 ///
-/// As wide as a register: were it a byte, each copy of a `Text` would load eight bytes where one was just stored, and wait for it.
+/// As wide as a register: were it a byte, each copy of a `Text` would load eight bytes where one was just
+/// stored, and wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Escapes {

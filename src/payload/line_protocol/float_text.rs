@@ -6,8 +6,8 @@ use super::dialect::Dialect;
 
 /// Appends the shortest decimal number that reads back as `value`, which is finite.
 ///
-/// The v2 server and v3 never write an exponent. The v2 library writes one from a million on and below a ten-thousandth, with a
-/// sign and at least two digits: `6.632243e+06`.
+/// The v2 server and v3 never write an exponent. The v2 library writes one from a million on and below a
+/// ten-thousandth, with a sign and at least two digits: `6.632243e+06`.
 pub(super) fn write(value: f64, dialect: Dialect, out: &mut Vec<u8>) {
     if dialect != Dialect::V2Library || value == 0.0 || (1e-4..1e6).contains(&value.abs()) {
         append(out, format_args!("{value}"));

@@ -2,8 +2,8 @@
 
 use super::number;
 
-/// The float that `text` is; infinite when it is beyond the range of `f64`. The names of infinities and not-a-number are not
-/// floats here: no dialect takes them.
+/// The float that `text` is; infinite when it is beyond the range of `f64`. The names of infinities and
+/// not-a-number are not floats here: no dialect takes them.
 pub(super) fn float(text: &[u8]) -> Option<f64> {
     let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
     let hexadecimal = matches!(digits, [b'0', b'x' | b'X', ..]);
@@ -28,7 +28,8 @@ fn underscores_separate_digits(digits: &[u8], hexadecimal: bool) -> bool {
     })
 }
 
-/// A hexadecimal float without sign and prefix: hexadecimal digits with at most one point, then a binary exponent.
+/// A hexadecimal float without sign and prefix: hexadecimal digits with at most one point, then a binary
+/// exponent.
 fn hexadecimal_float(text: &[u8]) -> Option<f64> {
     let split = text.iter().position(|byte| matches!(byte, b'p' | b'P'))?;
     let (mantissa, exponent) = (text.get(..split)?, text.get(split + 1..)?);
@@ -88,7 +89,8 @@ fn scale(bits: u64, exponent: i64) -> f64 {
         Ok(shift) => round_off(bits, shift),
     };
     let exponent = if shift > 0 { last } else { exponent };
-    // `kept` has at most 53 bits, so that each step is exact until the value leaves the range of `f64` for good.
+    // `kept` has at most 53 bits, so that each step is exact until the value leaves the range of `f64` for
+    // good.
     let mut value = kept as f64;
     let mut left = exponent.clamp(-2200, 2200);
     while left != 0 {

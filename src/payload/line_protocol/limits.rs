@@ -7,8 +7,8 @@ pub(super) const MIN_TIME: Timestamp = Timestamp::from_nanos(i64::MIN + 2);
 /// The latest time that the v2 server keeps: it uses the highest value itself.
 pub(super) const MAX_TIME: Timestamp = Timestamp::from_nanos(i64::MAX - 1);
 
-/// The longest measurement with tags that the v2 server takes, in bytes, escape sequences and all; also the longest one with a
-/// field's key and [`FIELD_SEPARATOR_LENGTH`].
+/// The longest measurement with tags that the v2 server takes, in bytes, escape sequences and all; also the
+/// longest one with a field's key and [`FIELD_SEPARATOR_LENGTH`].
 pub(super) const MAX_KEY_LENGTH: usize = 65_535;
 /// What the v2 server counts between the key of a series and that of a field, in bytes.
 pub(super) const FIELD_SEPARATOR_LENGTH: usize = 4;

@@ -9,10 +9,12 @@ use crate::payload::point::{Point, Precision};
 
 /// Writes points as lines of line protocol.
 ///
-/// A new writer writes the canonical form: the v2 server's dialect, tags and fields sorted by key, timestamps in nanoseconds.
-/// Points that are equal have the same canonical line, and all three dialects read it alike unless a name holds a backslash.
+/// A new writer writes the canonical form: the v2 server's dialect, tags and fields sorted by key, timestamps
+/// in nanoseconds. Points that are equal have the same canonical line, and all three dialects read it alike
+/// unless a name holds a backslash.
 ///
-/// What cannot be written is handled as InfluxDB's clients do, except that no point vanishes or changes unnoticed:
+/// What cannot be written is handled as InfluxDB's clients do, except that no point vanishes or changes
+/// unnoticed:
 ///
 /// | in the point | in the line |
 /// |---|---|

@@ -1,7 +1,8 @@
 //! InfluxDB line protocol: text to points and back.
 //!
-//! A [`Parser`] reads points out of a body of text, borrowing from it; a [`LineWriter`] writes points as text. Both speak the
-//! line protocol of the [`Dialect`] that they are told to; `docs/line-protocol.md` has the table of the differences.
+//! A [`Parser`] reads points out of a body of text, borrowing from it; a [`LineWriter`] writes points as
+//! text. Both speak the line protocol of the [`Dialect`] that they are told to; `docs/line-protocol.md` has
+//! the table of the differences.
 
 mod dialect;
 mod escapes;

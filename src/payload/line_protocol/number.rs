@@ -29,7 +29,8 @@ pub(super) fn unsigned(digits: &[u8]) -> Result<u64, IntegerFault> {
     digits.iter().try_fold(0, add).ok_or(IntegerFault::Range)
 }
 
-/// A float: `-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?`, infinite when it is beyond the range of `f64`.
+/// A float: `-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?`, infinite when it is beyond the range of
+/// `f64`.
 pub(super) fn float(text: &[u8]) -> Option<f64> {
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let starts_well = unsigned.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
@@ -59,8 +60,8 @@ const EXACT_POWERS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The number that `text` starts with, and the bytes that it takes, if it is one that every dialect reads alike:
-/// `-?[0-9]+i`, `[0-9]+u` or a finite `-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?`.
+/// The number that `text` starts with, and the bytes that it takes, if it is one that every dialect reads
+/// alike: `-?[0-9]+i`, `[0-9]+u` or a finite `-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?`.
 #[inline(always)]
 pub(super) fn common<'a>(text: &'a [u8]) -> Option<(FieldValueRef<'a>, usize)> {
     let (negative, digits) = match text.split_first()? {

@@ -14,14 +14,15 @@ pub struct ParseOptions {
 }
 
 impl ParseOptions {
-    /// Reads `dialect` with timestamps in nanoseconds. Points without a timestamp happened at `clock`, cut to the precision.
+    /// Reads `dialect` with timestamps in nanoseconds. Points without a timestamp happened at `clock`, cut to
+    /// the precision.
     #[must_use]
     pub const fn new(dialect: Dialect, clock: Timestamp) -> Self {
         Self { dialect, precision: Precision::Nanoseconds, clock }
     }
 
-    /// Reads timestamps in this unit. Which names of units a write endpoint takes is for [`Dialect::precision`] to say; here
-    /// every unit works in every dialect.
+    /// Reads timestamps in this unit. Which names of units a write endpoint takes is for
+    /// [`Dialect::precision`] to say; here every unit works in every dialect.
     #[must_use]
     pub const fn precision(self, precision: Precision) -> Self {
         Self { precision, ..self }

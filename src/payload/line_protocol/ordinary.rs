@@ -1,9 +1,9 @@
 //! Lines that every dialect reads alike, read fast.
 //!
-//! Nearly all lines are ordinary: no control character, quotes only around field values, only the plainest escape sequences, one
-//! timestamp at the end.
-//! This reader takes such a line in one pass and gives up on anything else, which is then for the reader of the dialect to take
-//! or to refuse. It never refuses a line itself.
+//! Nearly all lines are ordinary: no control character, quotes only around field values, only the plainest
+//! escape sequences, one timestamp at the end. This reader takes such a line in one pass and gives up on
+//! anything else, which is then for the reader of the dialect to take or to refuse. It never refuses a line
+//! itself.
 
 use super::dialect::Dialect;
 use super::escapes::Escapes;
@@ -76,8 +76,10 @@ pub(super) fn read<'a>(
     Some(Ordinary { next: start + length, time })
 }
 
-/// Takes a word. Of escape sequences it may hold those that `escapes` knows, unless a backslash stands before them.
-// Inlined by force, as are the numbers: a result handed over in memory is read back wider than it was written, and waited for.
+/// Takes a word. Of escape sequences it may hold those that `escapes` knows, unless a backslash stands before
+/// them.
+// Inlined by force, as are the numbers: a result handed over in memory is read back wider than it was
+// written, and waited for.
 #[inline(always)]
 fn take_word<'a>(rest: &mut &'a [u8], escapes: Escapes) -> Option<Text<'a>> {
     let mut length = swar::word_length(rest);

@@ -47,20 +47,22 @@ impl ParseError {
         Self(Box::new(Detail { index, line, offset, range, text, reason }))
     }
 
-    /// The place of the line among the lines that are points or should be: 0 for the first. Blank lines and comments do not
-    /// count.
+    /// The place of the line among the lines that are points or should be: 0 for the first. Blank lines and
+    /// comments do not count.
     #[must_use]
     pub fn index(&self) -> u64 {
         self.0.index
     }
 
-    /// The number of the line of the input that [`offset`](Self::offset) is in: 1 for the first. All lines count.
+    /// The number of the line of the input that [`offset`](Self::offset) is in: 1 for the first. All lines
+    /// count.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.0.line
     }
 
-    /// Where in the input the trouble starts, in bytes; the length of the input where something is missing at its end.
+    /// Where in the input the trouble starts, in bytes; the length of the input where something is missing at
+    /// its end.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.0.offset

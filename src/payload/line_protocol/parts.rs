@@ -37,7 +37,8 @@ pub(super) enum Step {
     End,
 }
 
-/// A line that is a point, or should have been one: it stands at `start..end`, and the next one starts at `next`.
+/// A line that is a point, or should have been one: it stands at `start..end`, and the next one starts at
+/// `next`.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) start: usize,

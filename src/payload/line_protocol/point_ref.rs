@@ -26,7 +26,8 @@ pub struct FieldRef<'a> {
 /// The value of a field, borrowed from its line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FieldValueRef<'a> {
-    /// `25.3`: 64-bit floating point. Finite, but for [`Dialect::V3`](super::Dialect::V3), which reads `1e999` as infinity.
+    /// `25.3`: 64-bit floating point. Finite, but for [`Dialect::V3`](super::Dialect::V3), which reads
+    /// `1e999` as infinity.
     Float(f64),
     /// `-3i`: 64-bit signed integer.
     Integer(i64),
@@ -43,7 +44,8 @@ impl FieldValueRef<'_> {
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`] for a string that is not UTF-8, which only [`Dialect::V2Server`](super::Dialect::V2Server) lets through.
+    /// [`Utf8Error`] for a string that is not UTF-8, which only
+    /// [`Dialect::V2Server`](super::Dialect::V2Server) lets through.
     pub fn to_value(&self) -> Result<FieldValue, Utf8Error> {
         Ok(match *self {
             Self::Float(value) => FieldValue::Float(value),
@@ -78,13 +80,15 @@ impl<'p, 'a> PointRef<'p, 'a> {
         self.tags
     }
 
-    /// The fields in the order of the line, at least one. A key that the line repeats stands here as often; the last counts.
+    /// The fields in the order of the line, at least one. A key that the line repeats stands here as often;
+    /// the last counts.
     #[must_use]
     pub const fn fields(&self) -> &'p [FieldRef<'a>] {
         self.fields
     }
 
-    /// When: the line's timestamp scaled to nanoseconds, or the clock of the [`ParseOptions`](super::ParseOptions).
+    /// When: the line's timestamp scaled to nanoseconds, or the clock of the
+    /// [`ParseOptions`](super::ParseOptions).
     #[must_use]
     pub const fn time(&self) -> Timestamp {
         self.time
@@ -113,7 +117,8 @@ impl<'p, 'a> PointRef<'p, 'a> {
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`] for text that is not UTF-8, which only [`Dialect::V2Server`](super::Dialect::V2Server) lets through.
+    /// [`Utf8Error`] for text that is not UTF-8, which only [`Dialect::V2Server`](super::Dialect::V2Server)
+    /// lets through.
     pub fn to_point(&self) -> Result<Point, Utf8Error> {
         let mut point = Point::new(self.measurement.to_str()?).time(self.time);
         for tag in self.tags {

@@ -2,8 +2,8 @@
 
 use super::limits::{MAX_KEY_LENGTH, MAX_TIME, MIN_TIME};
 
-/// Why a line is not a point. The texts are the v2 server's; reasons that it does not have say in their documentation whose
-/// they are.
+/// Why a line is not a point. The texts are the v2 server's; reasons that it does not have say in their
+/// documentation whose they are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
@@ -97,7 +97,8 @@ pub enum Reason {
     /// Something follows the timestamp.
     #[error("point is invalid")]
     InvalidPoint,
-    /// A byte that may not stand here, such as a control character in a key or in a comment. Said by the v2 library.
+    /// A byte that may not stand here, such as a control character in a key or in a comment. Said by the v2
+    /// library.
     #[error("invalid character '{}'", .byte.escape_ascii())]
     InvalidCharacter {
         /// The byte.

@@ -163,8 +163,8 @@ impl RowWriter {
         Ok(())
     }
 
-    /// Whether `line`, with another one after it, is read as `row`. Backslashes and control characters in names come out right
-    /// or wrong by rules so different from dialect to dialect that only reading tells.
+    /// Whether `line`, with another one after it, is read as `row`. Backslashes and control characters in
+    /// names come out right or wrong by rules so different from dialect to dialect that only reading tells.
     fn reads_back(&self, row: &impl Row, line: &[u8]) -> bool {
         let body = [line, b"\nm f=1 0"].concat();
         let options = ParseOptions::new(self.options.dialect, Timestamp::from_nanos(0));

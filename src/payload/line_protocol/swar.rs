@@ -3,7 +3,8 @@
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// How many bytes of a word `text` starts with: bytes beyond ASCII and printable ones but for space, `!`, `"`, `,`, `=` and `\`.
+/// How many bytes of a word `text` starts with: bytes beyond ASCII and printable ones but for space, `!`,
+/// `"`, `,`, `=` and `\`.
 pub(super) fn word_length(text: &[u8]) -> usize {
     let (chunks, last) = text.as_chunks::<8>();
     let mut length = 0;
@@ -45,7 +46,8 @@ const fn equal(bytes: u64, byte: u8) -> u64 {
     zeros.wrapping_sub(ONES) & !zeros & HIGH_BITS
 }
 
-/// The number that the first digits of `text` are, and how many they are. The number wraps after nineteen digits.
+/// The number that the first digits of `text` are, and how many they are. The number wraps after nineteen
+/// digits.
 pub(super) fn digits(text: &[u8]) -> (u64, usize) {
     let mut value: u64 = 0;
     let mut count = 0;

@@ -68,7 +68,8 @@ impl<'a> Text<'a> {
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`] when it is not UTF-8. Only [`Dialect::V2Server`](super::Dialect::V2Server) lets such text through.
+    /// [`Utf8Error`] when it is not UTF-8. Only [`Dialect::V2Server`](super::Dialect::V2Server) lets such
+    /// text through.
     pub fn to_str(&self) -> Result<Cow<'a, str>, Utf8Error> {
         match self.to_bytes() {
             Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed),

@@ -1,7 +1,7 @@
 //! Lines as the Go library influxdata/line-protocol v2 reads them.
 //!
-//! One pass from the left: a line ends where its grammar says, not at a line feed found beforehand. Control characters end keys
-//! and are welcome nowhere but in quoted values; text must be UTF-8.
+//! One pass from the left: a line ends where its grammar says, not at a line feed found beforehand. Control
+//! characters end keys and are welcome nowhere but in quoted values; text must be UTF-8.
 
 use super::escapes::Escapes;
 use super::go_float;

@@ -35,8 +35,8 @@ pub enum WriteError {
         /// The field's value.
         value: f64,
     },
-    /// A name or tag value that the dialect has no way to write: one that ends with a backslash, holds a control character or
-    /// starts a line with `#`, and the like.
+    /// A name or tag value that the dialect has no way to write: one that ends with a backslash, holds a
+    /// control character or starts a line with `#`, and the like.
     #[error(
         "{line:?} is read back differently by the {dialect:?} dialect; change the name with the backslash, '#' or control character"
     )]
@@ -52,7 +52,8 @@ pub enum WriteError {
         /// The tag's key.
         key: String,
     },
-    /// Measurement and tags, or these with a field's key, are longer than the v2 server takes. The text is the server's.
+    /// Measurement and tags, or these with a field's key, are longer than the v2 server takes. The text is
+    /// the server's.
     #[error("max key length exceeded: {length} > {MAX_KEY_LENGTH}")]
     KeyTooLong {
         /// The length in bytes.
@@ -64,7 +65,8 @@ pub enum WriteError {
         /// The length in bytes.
         length: usize,
     },
-    /// Text is not UTF-8, and the dialect is not the v2 server's. Comes only from a [`PointRef`](super::PointRef).
+    /// Text is not UTF-8, and the dialect is not the v2 server's. Comes only from a
+    /// [`PointRef`](super::PointRef).
     #[error("{text:?} is not UTF-8, as the {dialect:?} dialect wants it to be")]
     InvalidUtf8 {
         /// The text; bytes that are not UTF-8 are replaced by U+FFFD.

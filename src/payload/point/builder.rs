@@ -15,8 +15,8 @@ use crate::payload::line_protocol::{LineWriter, WriteError};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Tags and fields are kept sorted by key. A key that is set again takes the new value. Nothing is checked until the point is
-/// written: see [`LineWriter`] for what becomes of empty tags, infinities and the like.
+/// Tags and fields are kept sorted by key. A key that is set again takes the new value. Nothing is checked
+/// until the point is written: see [`LineWriter`] for what becomes of empty tags, infinities and the like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     measurement: String,
@@ -99,19 +99,21 @@ impl Point {
         self.time
     }
 
-    /// The key of the series that the point belongs to: its measurement and its tags, but for those with an empty key or value.
+    /// The key of the series that the point belongs to: its measurement and its tags, but for those with an
+    /// empty key or value.
     #[must_use]
     pub fn series_key(&self) -> SeriesKey {
         let tags = self.tags().map(|(key, value)| (key.as_bytes(), value.as_bytes()));
         SeriesKey::of(self.measurement.as_bytes(), tags)
     }
 
-    /// The point as a line of canonical line protocol: as [`LineWriter::new`] writes it, without a line feed. A point without a
-    /// time becomes a line without a timestamp.
+    /// The point as a line of canonical line protocol: as [`LineWriter::new`] writes it, without a line feed.
+    /// A point without a time becomes a line without a timestamp.
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when the point has no field that can be written, or a name that line protocol cannot hold.
+    /// [`WriteError`] when the point has no field that can be written, or a name that line protocol cannot
+    /// hold.
     pub fn to_line_protocol(&self) -> Result<String, WriteError> {
         LineWriter::new().line(self)
     }

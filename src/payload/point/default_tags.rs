@@ -38,8 +38,8 @@ impl DefaultTags {
         Self { tags: Vec::new() }
     }
 
-    /// These tags and one more; a key that is set again takes the new value. A tag with an empty value is set all the same, and
-    /// left out when the point is written.
+    /// These tags and one more; a key that is set again takes the new value. A tag with an empty value is set
+    /// all the same, and left out when the point is written.
     #[must_use]
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let key = key.into();

@@ -1,5 +1,6 @@
 //! The values of fields.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The value of a field: one of the five types of InfluxDB.
@@ -76,7 +77,8 @@ impl fmt::Display for FieldType {
     }
 }
 
-/// What can be the value of a field: a [`FieldValue`], a Rust number, boolean or string, or an `Option` of one.
+/// What can be the value of a field: a [`FieldValue`], a Rust number, boolean or string, or an `Option` of
+/// one.
 pub trait IntoField {
     /// The value; `None` leaves the field out, as InfluxDB's clients do with a missing value.
     fn into_field(self) -> Option<FieldValue>;
@@ -115,7 +117,7 @@ into_field! {
     Integer: i8, i16, i32, i64;
     Unsigned: u8, u16, u32, u64;
     Boolean: bool;
-    String: &str, String;
+    String: &str, String, &String, Cow<'_, str>, char;
 }
 
 #[cfg(test)]

@@ -11,15 +11,17 @@ const FIELDS: &str = "fields";
 
 /// What of a record becomes measurement, tags, fields and time of a point.
 ///
-/// A record is anything that is [`Serialize`] as a struct or map: a struct of the caller's, a map, a row of a table. The mapping
-/// follows the `record_*` and `data_frame_*` arguments of InfluxDB's Python client. A new mapping takes records of the shape of
-/// that client's dictionaries:
+/// A record is anything that is [`Serialize`] as a struct or map: a struct of the caller's, a map, a row of a
+/// table. The mapping follows the `record_*` and `data_frame_*` arguments of InfluxDB's Python client. A new
+/// mapping takes records of the shape of that client's dictionaries:
 ///
 /// ```
 /// use riverbed::point::{PointMapping, Precision};
 /// use serde_json::json;
 ///
-/// let record = json!({"measurement": "cpu", "tags": {"core": "0"}, "fields": {"temp": 25.3}, "time": 1657729063});
+/// let record = json!({
+///     "measurement": "cpu", "tags": {"core": "0"}, "fields": {"temp": 25.3}, "time": 1657729063,
+/// });
 /// let point = PointMapping::new().time_precision(Precision::Seconds).point(&record)?;
 /// assert_eq!(point.to_line_protocol()?, "cpu,core=0 temp=25.3 1657729063000000000");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,14 +44,18 @@ const FIELDS: &str = "fields";
 /// assert_eq!(point.to_line_protocol()?, "cpu,core=0 temp=25.3 1657729063");
 ///
 /// // As with a data frame, all columns that are not named otherwise can be fields.
-/// let rows = PointMapping::new().measurement("cpu").tag_keys(["core"]).remaining_fields().time_key("timestamp");
+/// let rows = PointMapping::new()
+///     .measurement("cpu")
+///     .tag_keys(["core"])
+///     .remaining_fields()
+///     .time_key("timestamp");
 /// let point = rows.point(&Cpu { core: 0, temp: 25.3, load: Some(0.5), timestamp: 1657729063 })?;
 /// assert_eq!(point.to_line_protocol()?, "cpu,core=0 load=0.5,temp=25.3 1657729063");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Entries that are `None` are left out, and so are named tags and fields that the record does not have. Rust's types decide
-/// the types of the fields, unless [`field_type`](Self::field_type) does.
+/// Entries that are `None` are left out, and so are named tags and fields that the record does not have.
+/// Rust's types decide the types of the fields, unless [`field_type`](Self::field_type) does.
 #[derive(Debug, Clone)]
 pub struct PointMapping {
     measurement: Measurement,
@@ -86,8 +92,8 @@ impl Default for PointMapping {
 }
 
 impl PointMapping {
-    /// Takes the measurement from `measurement`, the tags from the map `tags` if there is one, the fields from the map `fields`,
-    /// and the time from `time` if that is there, in nanoseconds where it is a number.
+    /// Takes the measurement from `measurement`, the tags from the map `tags` if there is one, the fields
+    /// from the map `fields`, and the time from `time` if that is there, in nanoseconds where it is a number.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -113,8 +119,8 @@ impl PointMapping {
         Self { measurement: Measurement::Key(key.into()), ..self }
     }
 
-    /// The tags are what the record has under these keys: `record_tag_keys`, `data_frame_tag_columns`. Numbers and booleans
-    /// become text.
+    /// The tags are what the record has under these keys: `record_tag_keys`, `data_frame_tag_columns`.
+    /// Numbers and booleans become text.
     #[must_use]
     pub fn tag_keys(self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { tags: Keys::Of(keys.into_iter().map(Into::into).collect()), ..self }
@@ -132,9 +138,9 @@ impl PointMapping {
         Self { fields: Keys::Remaining, ..self }
     }
 
-    /// The time is what the record has under this key: `record_time_key`, `data_frame_timestamp_column`. It is a whole number
-    /// counted in the [`time_precision`](Self::time_precision), a `std::time::SystemTime`, or text such as
-    /// `2022-07-13T16:17:43.5+02:00`, UTC where it has no offset.
+    /// The time is what the record has under this key: `record_time_key`, `data_frame_timestamp_column`. It
+    /// is a whole number counted in the [`time_precision`](Self::time_precision), a `std::time::SystemTime`,
+    /// or text such as `2022-07-13T16:17:43.5+02:00`, UTC where it has no offset.
     #[must_use]
     pub fn time_key(self, key: impl Into<String>) -> Self {
         Self { time_key: key.into(), ..self }
@@ -146,16 +152,17 @@ impl PointMapping {
         Self { time_precision: precision, ..self }
     }
 
-    /// The field under this key is of this type: `field_types`. Integers become any kind of number that holds them; other
-    /// values must be of the type as they are.
+    /// The field under this key is of this type: `field_types`. Integers become any kind of number that holds
+    /// them; other values must be of the type as they are.
     #[must_use]
     pub fn field_type(mut self, key: impl Into<String>, field_type: FieldType) -> Self {
         self.field_types.push((key.into(), field_type));
         self
     }
 
-    /// Fields that are whole numbers are of this type, unless [`field_type`](Self::field_type) says otherwise. JSON values need
-    /// it, because they do not tell signed from unsigned: with [`FieldType::Integer`] they become what dictionaries become.
+    /// Fields that are whole numbers are of this type, unless [`field_type`](Self::field_type) says
+    /// otherwise. JSON values need it, because they do not tell signed from unsigned: with
+    /// [`FieldType::Integer`] they become what dictionaries become.
     #[must_use]
     pub fn integer_type(self, field_type: FieldType) -> Self {
         Self { integer_type: Some(field_type), ..self }
@@ -165,8 +172,8 @@ impl PointMapping {
     ///
     /// # Errors
     ///
-    /// [`MappingError`] when the record is neither struct nor map, lacks its measurement or fields, or holds a value that can be
-    /// no part of a point.
+    /// [`MappingError`] when the record is neither struct nor map, lacks its measurement or fields, or holds
+    /// a value that can be no part of a point.
     pub fn point(&self, record: &impl Serialize) -> Result<Point, MappingError> {
         let record = Record::new(record)?;
         let mut point = Point::new(self.measurement_of(&record)?);
@@ -205,7 +212,8 @@ impl PointMapping {
         }
     }
 
-    /// The entries of `record` that `keys` means; `None` where the map at `place` that should hold them is missing.
+    /// The entries of `record` that `keys` means; `None` where the map at `place` that should hold them is
+    /// missing.
     fn entries<'r>(
         &self,
         keys: &Keys,

@@ -1,7 +1,7 @@
 //! Points: what InfluxDB calls a measurement with tags, fields and a time.
 //!
-//! A [`Point`] is built by hand, read from text by the [`line_protocol`](super::line_protocol) parser, or made from a struct or
-//! map of the caller's by a [`PointMapping`].
+//! A [`Point`] is built by hand, read from text by the [`line_protocol`](super::line_protocol) parser, or
+//! made from a struct or map of the caller's by a [`PointMapping`].
 
 mod builder;
 mod default_tags;

@@ -1,8 +1,8 @@
 //! Dates and times as text.
 
-/// Nanoseconds from 1970 to an RFC 3339 date and time, such as `2022-07-13T18:17:43.25+02:00`. A space may stand for the `T`, and
-/// without an offset the time is UTC. Digits past the ninth of a second are cut off; a leap second is the first of the next
-/// minute.
+/// Nanoseconds from 1970 to an RFC 3339 date and time, such as `2022-07-13T18:17:43.25+02:00`. A space may
+/// stand for the `T`, and without an offset the time is UTC. Digits past the ninth of a second are cut off; a
+/// leap second is the first of the next minute.
 pub(super) fn nanos(text: &str) -> Option<i128> {
     let mut rest = text.as_bytes();
     let year = digits(&mut rest, 4)?;

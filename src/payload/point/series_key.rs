@@ -4,10 +4,12 @@ use std::fmt;
 
 use crate::payload::line_protocol::Escapes;
 
-/// The identity of a series: a measurement and its tags, sorted, as they start a line of canonical line protocol.
+/// The identity of a series: a measurement and its tags, sorted, as they start a line of canonical line
+/// protocol.
 ///
-/// Points with the same series key belong together and stay in order when the key is their partition key. It is the series key of
-/// the InfluxDB v2 server, except that tags are sorted by what their keys mean and not by how they are escaped.
+/// Points with the same series key belong together and stay in order when the key is their partition key. It
+/// is the series key of the InfluxDB v2 server, except that tags are sorted by what their keys mean and not
+/// by how they are escaped.
 ///
 /// ```
 /// use riverbed::point::Point;
@@ -19,7 +21,8 @@ use crate::payload::line_protocol::Escapes;
 pub struct SeriesKey(Vec<u8>);
 
 impl SeriesKey {
-    /// The key of a measurement with these tags, which come sorted; those with an empty key or value do not count.
+    /// The key of a measurement with these tags, which come sorted; those with an empty key or value do not
+    /// count.
     pub(crate) fn of(
         measurement: &[u8],
         tags: impl IntoIterator<Item = (impl AsRef<[u8]>, impl AsRef<[u8]>)>,

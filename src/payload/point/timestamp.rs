@@ -7,8 +7,9 @@ use super::Precision;
 
 /// An instant, in nanoseconds since 1970-01-01 00:00:00 UTC; negative before that.
 ///
-/// It covers all of `i64`: 1677-09-21 to 2262-04-11. InfluxDB v2 keeps the two lowest values and the highest one for itself
-/// and refuses points there; [`Dialect::V2Server`](crate::line_protocol::Dialect::V2Server) does the same.
+/// It covers all of `i64`: 1677-09-21 to 2262-04-11. InfluxDB v2 keeps the two lowest values and the highest
+/// one for itself and refuses points there; [`Dialect::V2Server`](crate::line_protocol::Dialect::V2Server)
+/// does the same.
 ///
 /// ```
 /// use riverbed::point::{Precision, Timestamp};

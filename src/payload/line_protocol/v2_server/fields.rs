@@ -10,7 +10,8 @@ use super::super::reason::Reason;
 use super::super::text::Text;
 use super::number;
 
-/// Checks the fields of `line` from `start` on, and returns the place of the space after them, or the end of the line.
+/// Checks the fields of `line` from `start` on, and returns the place of the space after them, or the end of
+/// the line.
 pub(super) fn check(line: &[u8], start: usize) -> Result<usize, Fault> {
     let mut at = start;
     let mut quoted = false;
@@ -64,10 +65,11 @@ fn check_value(line: &[u8], equals: usize) -> Result<Option<usize>, Fault> {
     }
 }
 
-/// Takes the checked fields in `range` of `line` apart. Each key, as it stands in the line, is shown to `check_key` first.
+/// Takes the checked fields in `range` of `line` apart. Each key, as it stands in the line, is shown to
+/// `check_key` first.
 ///
-/// The server takes some fields here that it cannot store, and drops them later without a word, or fails the whole write. Such a
-/// field is the fault in the result.
+/// The server takes some fields here that it cannot store, and drops them later without a word, or fails the
+/// whole write. Such a field is the fault in the result.
 pub(super) fn read<'a>(
     line: &'a [u8],
     range: Range<usize>,

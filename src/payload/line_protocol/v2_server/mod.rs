@@ -1,8 +1,8 @@
 //! Lines as the InfluxDB v2 server reads them: `models/points.go`.
 //!
-//! It looks at every line several times: once to find its end, once to check key, fields and timestamp, and once more to take the
-//! fields apart. The passes do not agree about every quote and backslash, so that odd lines come out oddly; we follow it there
-//! too, so that a body means the same in both places.
+//! It looks at every line several times: once to find its end, once to check key, fields and timestamp, and
+//! once more to take the fields apart. The passes do not agree about every quote and backslash, so that odd
+//! lines come out oddly; we follow it there too, so that a body means the same in both places.
 
 mod fields;
 mod key;

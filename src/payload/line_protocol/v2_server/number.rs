@@ -4,7 +4,8 @@ use super::super::number::{IntegerFault, float, integer, unsigned};
 use super::super::parts::Fault;
 use super::super::reason::Reason;
 
-/// Checks the number that starts at `start`, and returns the place of the comma or space after it, or the end of the line.
+/// Checks the number that starts at `start`, and returns the place of the comma or space after it, or the end
+/// of the line.
 pub(super) fn check(line: &[u8], start: usize) -> Result<usize, Fault> {
     let rest = line.get(start..).unwrap_or_default();
     let length = rest.iter().position(|byte| matches!(byte, b',' | b' ')).unwrap_or(rest.len());
@@ -39,7 +40,8 @@ fn reason(text: &[u8]) -> Option<Reason> {
     }
 }
 
-/// Whether `text` is made of the right bytes for a float with an exponent, signs only after an `e` and at most one point.
+/// Whether `text` is made of the right bytes for a float with an exponent, signs only after an `e` and at
+/// most one point.
 fn is_scientific(text: &[u8]) -> bool {
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let mut before = 0;

@@ -1,8 +1,10 @@
 //! Where a line ends.
 
-/// The end of the line that starts at `start`: the next line feed that is neither quoted nor escaped, or the end of the input.
+/// The end of the line that starts at `start`: the next line feed that is neither quoted nor escaped, or the
+/// end of the input.
 ///
-/// A double quote counts as one only after the first space, and where more `=` than `,` have gone by: in a field's value.
+/// A double quote counts as one only after the first space, and where more `=` than `,` have gone by: in a
+/// field's value.
 pub(super) fn line_end(input: &[u8], start: usize) -> usize {
     let mut at = start;
     let mut in_fields = false;

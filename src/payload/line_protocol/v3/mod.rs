@@ -1,7 +1,8 @@
 //! Lines as InfluxDB v3 reads them: the Rust crate `influxdb_line_protocol`, as shipped in influxdb3.
 //!
-//! The body is split into lines first, by rules of the v2 server, and each line is then read by a grammar of its own, which knows
-//! `\\` as an escape sequence, wants digits on both sides of a decimal point, and lets commas into keys and `=` into tag values.
+//! The body is split into lines first, by rules of the v2 server, and each line is then read by a grammar of
+//! its own, which knows `\\` as an escape sequence, wants digits on both sides of a decimal point, and lets
+//! commas into keys and `=` into tag values.
 
 mod split;
 mod value;
@@ -37,7 +38,8 @@ pub(super) fn read<'a>(input: &'a [u8], start: usize, options: &ParseOptions, pa
     Step::Line(Line { start, end, next, outcome })
 }
 
-/// How many bytes of white space and comments `block` starts with. It can hold line feeds, in what looked like quotes.
+/// How many bytes of white space and comments `block` starts with. It can hold line feeds, in what looked
+/// like quotes.
 fn leading_length(block: &[u8]) -> usize {
     let mut rest = block;
     loop {
@@ -128,7 +130,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the fields. What is no field ends them, and is found to be left over later; only a first field is a must.
+    /// Reads the fields. What is no field ends them, and is found to be left over later; only a first field
+    /// is a must.
     fn fields(&mut self, parts: &mut Parts<'a>) -> Result<(), Fault> {
         let start = self.at;
         if !self.field(parts)? {
@@ -151,7 +154,8 @@ impl<'a> Reader<'a> {
             self.at += 1;
             let start = self.at;
             if !self.field(parts)? {
-                // The comma after the first field is lost together with the field that should follow it, later ones are not.
+                // The comma after the first field is lost together with the field that should follow it,
+                // later ones are not.
                 self.at = if first { start } else { comma };
                 break;
             }
@@ -160,7 +164,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads one field, and reports whether there was one; where there was none, the reader stands where it went wrong.
+    /// Reads one field, and reports whether there was one; where there was none, the reader stands where it
+    /// went wrong.
     fn field(&mut self, parts: &mut Parts<'a>) -> Result<bool, Fault> {
         let Some(key) = self.text(ends_key, Escapes::V3Key)? else { return Ok(false) };
         if self.peek() != Some(b'=') {

@@ -1,9 +1,10 @@
 //! Where a line ends.
 
-/// The end of the line that starts at `start`: the next line feed that is neither quoted nor escaped, or the end of the input.
+/// The end of the line that starts at `start`: the next line feed that is neither quoted nor escaped, or the
+/// end of the input.
 ///
-/// As in the v2 server a double quote counts as one only after the first space, and where more `=` than `,` have gone by. Unlike
-/// there, a backslash escapes up to the very end of the input.
+/// As in the v2 server a double quote counts as one only after the first space, and where more `=` than `,`
+/// have gone by. Unlike there, a backslash escapes up to the very end of the input.
 pub(super) fn line_end(input: &[u8], start: usize) -> usize {
     let mut at = start;
     let mut in_fields = false;

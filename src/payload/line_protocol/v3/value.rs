@@ -49,7 +49,8 @@ fn number(rest: &[u8]) -> Result<Option<(FieldValueRef<'_>, usize)>, Reason> {
     }
 }
 
-/// The length of the float whose digits before the point take `whole` bytes. Half a fraction or exponent is not part of it.
+/// The length of the float whose digits before the point take `whole` bytes. Half a fraction or exponent is
+/// not part of it.
 fn float_length(rest: &[u8], whole: usize) -> usize {
     let fraction = match rest.get(whole..) {
         Some([b'.', after @ ..]) if digits(after) > 0 => 1 + digits(after),
