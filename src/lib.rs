@@ -35,10 +35,16 @@
 //!
 //! # Features
 //!
-//! None by default. `testing`: `testing::Disk`, a disk in memory whose power can be cut, and a clock that tests set.
+//! None by default.
+//!
+//! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it. Landing points in
+//!   a stream is still to come.
+//! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 
 mod error;
 mod log;
+#[cfg(feature = "line-protocol")]
+mod payload;
 mod store;
 mod stream;
 mod sys;
@@ -49,6 +55,8 @@ pub use error::{IoError, SyncError};
 pub use log::durability::{Durability, ReadLevel};
 pub use log::recovery::{RecoveryReport, RecoveryRow, SegmentRecovery, ShardRecovery};
 pub use log::shard_log::TrimError;
+#[cfg(feature = "line-protocol")]
+pub use payload::{line_protocol, point};
 pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};
 pub use store::handle::Store;
 pub use store::name::NameError;

@@ -1,0 +1,113 @@
+//! The pieces of the line that is being read.
+
+use super::point_ref::{FieldRef, PointRef, TagRef};
+use super::reason::Reason;
+use super::text::Text;
+use crate::payload::point::Timestamp;
+
+/// The pieces of one line, in buffers that serve line after line.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    pub(super) measurement: Text<'a>,
+    pub(super) tags: Vec<TagRef<'a>>,
+    pub(super) fields: Vec<FieldRef<'a>>,
+}
+
+/// What is wrong, and where: a byte offset in the input.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) reason: Reason,
+}
+
+impl Fault {
+    pub(super) const fn new(at: usize, reason: Reason) -> Self {
+        Self { at, reason }
+    }
+}
+
+/// One line as a dialect read it.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A blank line or a comment; the next line starts at `next`.
+    Skip { next: usize },
+    /// A line that is a point, or should have been one.
+    Line(Line),
+    /// Nothing is left.
+    End,
+}
+
+/// A line that is a point, or should have been one: it stands at `start..end`, and the next one starts at
+/// `next`.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) next: usize,
+    pub(super) outcome: Result<Timestamp, Fault>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) const fn new() -> Self {
+        Self { measurement: Text::plain(b""), tags: Vec::new(), fields: Vec::new() }
+    }
+
+    /// Empty parts for another input, in the same buffers.
+    pub(super) fn reuse<'b>(mut self) -> Parts<'b> {
+        self.clear();
+        // The vectors are empty: collecting them in place changes the lifetime and keeps the allocation.
+        let tags = self
+            .tags
+            .into_iter()
+            .map(|_| TagRef { key: Text::plain(b""), value: Text::plain(b"") })
+            .collect();
+        let empty = |_| FieldRef { key: Text::plain(b""), value: super::FieldValueRef::Boolean(false) };
+        let fields = self.fields.into_iter().map(empty).collect();
+        Parts { measurement: Text::plain(b""), tags, fields }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.tags.clear();
+        self.fields.clear();
+    }
+
+    pub(super) fn point(&self, time: Timestamp) -> PointRef<'_, 'a> {
+        PointRef { measurement: self.measurement, tags: &self.tags, fields: &self.fields, time }
+    }
+
+    /// Sorts the tags by key and reports whether every key is there once.
+    pub(super) fn sort_tags(&mut self) -> bool {
+        let ascending = |pair: &[TagRef<'_>]| matches!(pair, [left, right] if left.key < right.key);
+        if self.tags.windows(2).all(ascending) {
+            return true;
+        }
+        self.tags.sort_by_key(|tag| tag.key);
+        self.tags.windows(2).all(ascending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_sorted_and_repeats_found() {
+        let tag = |key: &'static [u8]| TagRef { key: Text::plain(key), value: Text::plain(b"v") };
+        let mut parts = Parts { tags: vec![tag(b"b"), tag(b"a")], ..Parts::new() };
+        assert!(parts.sort_tags());
+        assert_eq!(parts.tags, [tag(b"a"), tag(b"b")]);
+        parts.tags.push(tag(b"a"));
+        assert!(!parts.sort_tags());
+    }
+
+    #[test]
+    fn buffers_outlive_their_input() {
+        let mut parts = Parts::new();
+        let input = String::from("key");
+        parts.tags.push(TagRef { key: Text::plain(input.as_bytes()), value: Text::plain(b"v") });
+        let capacity = parts.tags.capacity();
+        let reused: Parts<'static> = parts.reuse();
+        assert!(reused.tags.is_empty());
+        assert_eq!(reused.tags.capacity(), capacity);
+    }
+}

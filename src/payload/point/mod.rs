@@ -1,0 +1,24 @@
+//! Points: what InfluxDB calls a measurement with tags, fields and a time.
+//!
+//! A [`Point`] is built by hand, read from text by the [`line_protocol`](super::line_protocol) parser, or
+//! made from a struct or map of the caller's by a [`PointMapping`].
+
+mod builder;
+mod default_tags;
+mod field_value;
+mod mapping;
+mod mapping_error;
+mod precision;
+mod record;
+mod rfc3339;
+mod series_key;
+mod timestamp;
+
+pub use builder::Point;
+pub use default_tags::{DefaultTags, TagPrecedence};
+pub use field_value::{FieldType, FieldValue, IntoField};
+pub use mapping::PointMapping;
+pub use mapping_error::MappingError;
+pub use precision::Precision;
+pub use series_key::SeriesKey;
+pub use timestamp::{TimeOutOfRange, Timestamp};
