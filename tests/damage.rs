@@ -155,3 +155,28 @@ fn a_missing_segment_is_a_gap_that_can_be_passed() {
         put(&stream, b"writes go on", Durability::Immediate);
     }
 }
+
+#[test]
+fn one_header_page_is_enough() {
+    let disk = Disk::new();
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    for index in 0_u8..8 {
+        put(&stream, &[index; 15_000], Durability::Immediate);
+    }
+    store.close().unwrap();
+    drop((store, stream));
+    // The magic bytes, the format, the id, the checksum; of either page.
+    for page in [0, 4096] {
+        for field in [0, 8, 16, 72] {
+            let before = disk.read(segment("s", 1)).unwrap()[page + field..page + field + 4].to_vec();
+            disk.damage(segment("s", 1), page + field, &[before[0] ^ 2]).unwrap();
+            let store = options(&disk).open("data").unwrap();
+            assert!(store.recovery_report().is_clean(), "page {page}, byte {field}");
+            let (found, damage) = read(&store.open_stream("s").unwrap());
+            assert_eq!((found.len(), damage.len()), (8, 0), "page {page}, byte {field}: {damage:?}");
+            drop(store);
+            disk.damage(segment("s", 1), page + field, &before).unwrap();
+        }
+    }
+}

@@ -138,6 +138,8 @@ enum State {
     },
     Running,
     Done(Result<Prepared, IoError>),
+    /// Nothing is prepared any more: the directory may soon be another shard's.
+    Abandoned,
 }
 
 impl Preparation {
@@ -161,7 +163,11 @@ impl Preparation {
             }
         }
         let outcome = make();
-        *self.state.lock() = State::Done(outcome);
+        let mut state = self.state.lock();
+        if matches!(*state, State::Running) {
+            *state = State::Done(outcome);
+        }
+        drop(state);
         self.finished.notify_all();
     }
 
@@ -173,8 +179,21 @@ impl Preparation {
         }
         match std::mem::take(&mut *state) {
             State::Done(outcome) => outcome.ok(),
+            State::Abandoned => {
+                *state = State::Abandoned;
+                None
+            }
             State::Idle | State::Scheduled { .. } | State::Running => None,
         }
+    }
+
+    /// Waits for a preparation that is going on, and lets none begin again.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state.lock();
+        while matches!(*state, State::Running) {
+            self.finished.wait(&mut state);
+        }
+        *state = State::Abandoned;
     }
 
     /// Why the last preparation failed, if it did and nobody has tried since: the next roll will fail too.

@@ -13,7 +13,7 @@ use crate::sys::region::Region;
 use crate::sys::storage::{Access, StorageFile};
 
 use super::frame::{Check, Frame};
-use super::header::{HEADER_LEN, Identity, PAGE, SLOT_OFFSET, Signature, Slot, SlotState};
+use super::header::{HEADER_LEN, IDENTITY_LEN, Identity, PAGE, SLOT_OFFSET, Signature, Slot, SlotState};
 use super::index::{self, Mark, STRIDE, SparseIndex};
 use super::options::Context;
 
@@ -288,6 +288,9 @@ impl Segment {
     fn map_sealed(&self, context: &Context) -> Result<Arc<Region>, IoError> {
         let failed = |source| IoError::new("map", &self.path, source);
         let file = context.storage.open_file(&self.path, Access::Read).map_err(failed)?;
+        if self.was_replaced(&*file).map_err(failed)? {
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        }
         // Never map past the end of the file, whatever it was shortened by: that would be a SIGBUS. The
         // reader finds that frames are missing.
         let available = usize::try_from(file.len().map_err(failed)?).unwrap_or(usize::MAX);
@@ -298,6 +301,14 @@ impl Segment {
         }
         let map = file.map(end, Access::Read).map_err(failed)?;
         Region::sealed(map, HEADER_LEN, end).ok_or_else(|| failed(io::Error::other("the bounds do not fit")))
+    }
+
+    /// Whether the file of this name is another segment: a stream was deleted, and one of the same name created.
+    fn was_replaced(&self, file: &dyn StorageFile) -> io::Result<bool> {
+        let mut page = [0; IDENTITY_LEN];
+        file.read_at(&mut page, 0)?;
+        // A damaged page says nothing; the frames' checksums will.
+        Ok(Identity::decode(&page).is_ok_and(|identity| identity.id != self.identity.id))
     }
 
     fn map_empty(&self, file: &dyn StorageFile) -> Result<Arc<Region>, IoError> {

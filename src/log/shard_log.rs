@@ -1,5 +1,6 @@
 //! The log of one shard.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub(crate) struct ShardLog {
     appended: Condvar,
     /// Held while sealed segments are being finished or removed.
     trimming: Mutex<()>,
+    /// The stream is being deleted: its files are not this log's any more.
+    abandoned: AtomicBool,
 }
 
 impl ShardLog {
@@ -57,6 +60,7 @@ impl ShardLog {
             appender: Mutex::new(Appender::new(start)),
             appended: Condvar::new(),
             trimming: Mutex::new(()),
+            abandoned: AtomicBool::new(false),
         })
     }
 
@@ -173,7 +177,7 @@ impl ShardLog {
 
     fn retire(&self, segment: &Segment) {
         let _trimming = self.trimming.lock();
-        if segment.ordinal() < self.list.trim() {
+        if segment.ordinal() < self.list.trim() || self.abandoned.load(Ordering::Acquire) {
             return;
         }
         if let Err(source) = segment.sync_slot(&self.context) {
@@ -260,12 +264,16 @@ impl ShardLog {
         }
         Ok(())
     }
-}
 
-impl ShardLog {
-    /// Takes no more appends, and leaves the files alone: they are being deleted.
+    /// Takes no more appends, and leaves the files alone from now on: they are being deleted, and a stream of the same
+    /// name may be created in their place.
     pub(crate) fn abandon(&self) {
         drop(self.appender.lock().close());
+        self.preparation.abandon();
+        {
+            let _trimming = self.trimming.lock();
+            self.abandoned.store(true, Ordering::Release);
+        }
         self.appended.notify_all();
         self.commit.close();
     }
@@ -285,6 +293,9 @@ impl ShardLog {
         mut may_go: impl FnMut(&Segment) -> bool,
     ) -> Result<u64, TrimError> {
         let _trimming = self.trimming.lock();
+        if self.appender.lock().is_closed() {
+            return Err(TrimError::Closed);
+        }
         let mut segments = self.list.all();
         let Some(newest) = segments.pop() else {
             return Ok(0);
@@ -353,6 +364,9 @@ pub enum TrimError {
     /// A sync has failed, just now or earlier. Nothing was trimmed.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// The store was closed or the stream deleted. Nothing was trimmed.
+    #[error("the stream is closed: its store was closed or it was deleted; open it again")]
+    Closed,
     /// The operating system refused something else.
     #[error(transparent)]
     Io(#[from] IoError),

@@ -93,6 +93,7 @@ impl From<TrimError> for RetainError {
     fn from(error: TrimError) -> Self {
         match error {
             TrimError::Sync(error) => Self::Sync(error),
+            TrimError::Closed => Self::Roll(AppendError::Closed),
             TrimError::Io(error) => Self::Io(error),
         }
     }

@@ -83,12 +83,12 @@ impl Found {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
 
         let (first, second) = header.split_at(PAGE.min(header.len()));
+        // Either page will do; that both agree on a newer format is another matter than a flipped bit in one.
         let identity = match (Identity::decode(first), Identity::decode(second)) {
-            (Err(IdentityFault::NewerFormat { found }), _)
-            | (_, Err(IdentityFault::NewerFormat { found })) => {
+            (Ok(identity), _) | (_, Ok(identity)) => Ok(identity),
+            (Err(IdentityFault::NewerFormat { found }), Err(IdentityFault::NewerFormat { .. })) => {
                 return Err(RecoverError::NewerFormat { path, found });
             }
-            (Ok(identity), _) | (_, Ok(identity)) => Ok(identity),
             (Err(fault), Err(_)) => Err(fault),
         };
         // A file that was copied or renamed from elsewhere is not this shard's segment.

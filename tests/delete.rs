@@ -1,0 +1,64 @@
+//! Guards against a deleted stream that comes back, or whose handles reach into a new stream of the same name.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+use riverbed::{
+    Durability, Position, PutError, ReadError, ReaderOptions, Store, StreamError, StreamOptions, TrimError,
+    TrimStreamError,
+};
+
+#[test]
+fn handles_of_a_deleted_stream_never_see_its_successor() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::options()
+        .durability(Durability::Immediate)
+        .segment_len(64 * 1024, 64 * 1024)
+        .max_mapped_segments(0)
+        .open(directory.path().join("data"))
+        .unwrap();
+    let fill = |data: u8| {
+        let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+        let puts: Vec<_> = (0..12).map(|_| stream.put("k", [data; 15_000]).unwrap()).collect();
+        (stream, puts)
+    };
+    let (old, puts) = fill(1);
+    let shard = puts[0].shard_id;
+    let unverified = ReaderOptions::new().verify(false);
+    let mut reader = old.reader_with(shard, Position::TrimHorizon, unverified).unwrap();
+    let held = reader.next().unwrap().unwrap().to_bytes();
+
+    store.delete_stream("s").unwrap();
+    assert!(matches!(store.open_stream("s"), Err(StreamError::NotFound { .. })));
+    assert!(matches!(store.delete_stream("s"), Err(StreamError::NotFound { .. })));
+    assert!(matches!(old.put("k", b"x"), Err(PutError::Closed)));
+    let (new, _) = fill(2);
+
+    // What is mapped can be read; what is not is gone, and is not taken from the new stream's files.
+    assert_eq!(held, [1; 15_000].as_slice());
+    loop {
+        match reader.next() {
+            Ok(Some(record)) => assert_eq!(record.data(), [1; 15_000].as_slice()),
+            Err(ReadError::Io(_)) | Ok(None) => break,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    let trimmed = old.trim_to(puts[11].sequence_number);
+    assert!(matches!(trimmed, Err(TrimStreamError::Trim(TrimError::Closed))), "{trimmed:?}");
+    assert!(old.set_retention(riverbed::Retention::of_bytes(1)).is_err());
+    let mut reader = new.reader(shard, Position::TrimHorizon).unwrap();
+    let mut count = 0;
+    while let Some(record) = reader.next().unwrap() {
+        assert_eq!(record.data(), [2; 15_000].as_slice());
+        count += 1;
+    }
+    assert_eq!(count, 12);
+
+    // And so after opening again.
+    store.close().unwrap();
+    let closed = new.trim_to(puts[11].sequence_number);
+    assert!(matches!(closed, Err(TrimStreamError::Trim(TrimError::Closed))), "{closed:?}");
+    let path = store.path().to_owned();
+    drop((store, new, old, reader));
+    let store = Store::open(path).unwrap();
+    assert_eq!(store.list_streams(), ["s"]);
+    assert!(store.recovery_report().is_clean());
+}
