@@ -54,7 +54,7 @@ pub mod testing;
 pub use error::{IoError, SyncError};
 pub use log::durability::{Durability, ReadLevel};
 pub use log::recovery::{RecoveryReport, RecoveryRow, SegmentRecovery, ShardRecovery};
-pub use log::shard_log::TrimError;
+pub use log::trim::TrimError;
 #[cfg(feature = "line-protocol")]
 pub use payload::{line_protocol, point};
 pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};

@@ -2,6 +2,7 @@
 //!
 //! Knows offsets, checksums and sequence; knows nothing of partition keys' meaning, hash keys or streams.
 
+pub(crate) mod active;
 pub(crate) mod append;
 pub(crate) mod background;
 pub(crate) mod commit;
@@ -17,4 +18,7 @@ pub(crate) mod prepare;
 pub(crate) mod recovery;
 pub(crate) mod scan;
 pub(crate) mod segment;
+pub(crate) mod shard_dir;
 pub(crate) mod shard_log;
+pub(crate) mod stats;
+pub(crate) mod trim;

@@ -10,33 +10,33 @@ use crate::error::{IoError, SyncError};
 use crate::sys::clock::Timestamp;
 use crate::sys::storage::remove_if_there;
 
-use super::append::{Ahead, AppendError, Appender, Place, ShardDir, StartingPoint};
+use super::append::{Ahead, AppendError, Appender, Place, StartingPoint};
 use super::commit::Commit;
 use super::durability::Durability;
 use super::frame::Draft;
 use super::header::SlotState;
-use super::index;
 use super::list::SegmentList;
 use super::options::Context;
 use super::prepare::{self, Preparation};
 use super::segment::Segment;
+use super::shard_dir::ShardDir;
 
 /// One shard's log: a list of segments, one writer's state under a lock, and a group commit.
 #[derive(Debug)]
 pub(crate) struct ShardLog {
-    context: Arc<Context>,
-    dir: ShardDir,
+    pub(super) context: Arc<Context>,
+    pub(super) dir: ShardDir,
     shard: u32,
-    list: SegmentList,
-    preparation: Preparation,
+    pub(super) list: SegmentList,
+    pub(super) preparation: Preparation,
     /// Set once a sync has failed.
     poison: OnceLock<SyncError>,
-    commit: Commit,
-    appender: Mutex<Appender>,
+    pub(super) commit: Commit,
+    pub(super) appender: Mutex<Appender>,
     /// Signalled after each append; waited for with the appender's lock, which makes the wake-up sure.
     appended: Condvar,
     /// Held while sealed segments are being finished or removed.
-    trimming: Mutex<()>,
+    pub(super) trimming: Mutex<()>,
     /// The stream is being deleted: its files are not this log's any more.
     abandoned: AtomicBool,
 }
@@ -154,7 +154,7 @@ impl ShardLog {
     }
 
     /// A failed sync is final: the kernel may have dropped the pages, and the next sync would not tell.
-    fn fail_sync(&self, segment: &Segment, source: std::io::Error) -> SyncError {
+    pub(super) fn fail_sync(&self, segment: &Segment, source: std::io::Error) -> SyncError {
         let error = SyncError { path: segment.path().to_owned(), source: Arc::new(source) };
         let error = self.poison.get_or_init(|| error).clone();
         self.commit.fail(error.clone());
@@ -282,109 +282,6 @@ impl ShardLog {
     pub(crate) fn roll_idle(&self, cutoff: Timestamp) -> Result<bool, AppendError> {
         self.appender.lock().roll_idle(&self.place(), cutoff)
     }
-
-    /// Removes whole segments, oldest first, for as long as `may_go` says so of them; never the newest one. Returns the
-    /// bytes that their files had.
-    ///
-    /// What is removed is durably so before the first file goes: a crash in between leaves files that the next opening
-    /// removes.
-    pub(crate) fn trim_while(
-        self: &Arc<Self>,
-        mut may_go: impl FnMut(&Segment) -> bool,
-    ) -> Result<u64, TrimError> {
-        let _trimming = self.trimming.lock();
-        if self.appender.lock().is_closed() {
-            return Err(TrimError::Closed);
-        }
-        let mut segments = self.list.all();
-        let Some(newest) = segments.pop() else {
-            return Ok(0);
-        };
-        let count = segments.iter().take_while(|segment| may_go(segment)).count();
-        segments.truncate(count);
-        let Some(keep_from) = segments.last().map(|last| last.ordinal() + 1) else {
-            return Ok(0);
-        };
-        // Nothing is removed of which a part still waits to be synced.
-        self.sync()?;
-        newest
-            .change_slot(&self.context, |slot| slot.trim = slot.trim.max(keep_from))
-            .map_err(|source| self.fail_sync(&newest, source))?;
-        self.appender.lock().set_trim(keep_from);
-        self.list.remove_before(keep_from);
-        let storage = &*self.context.storage;
-        let mut freed = 0;
-        for segment in &segments {
-            if let Some(region) = segment.mapped() {
-                self.context.maps.forget(&region);
-            }
-            remove_if_there(storage, &index::path_beside(segment.path()))
-                .and_then(|()| remove_if_there(storage, segment.path()))
-                .map_err(IoError::context("remove", segment.path()))?;
-            freed += segment.identity().capacity;
-        }
-        let dir = self.dir.path();
-        storage.sync_dir(dir).map_err(IoError::context("sync", dir))?;
-        Ok(freed)
-    }
-
-    /// What this shard has and has done.
-    pub(crate) fn stats(&self) -> LogStats {
-        let segments = self.list.all();
-        let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
-        let (next, _) = self.tip();
-        LogStats {
-            records: extents.iter().map(|extent| extent.frames).sum(),
-            bytes: segments.iter().map(|segment| segment.identity().capacity).sum(),
-            segments: segments.len(),
-            oldest: segments
-                .iter()
-                .zip(&extents)
-                .find(|(_, extent)| extent.frames > 0)
-                .map(|(segment, extent)| (segment.base(), extent.first_time)),
-            newest: extents
-                .iter()
-                .rev()
-                .find(|extent| extent.frames > 0)
-                .map(|extent| (extent.next.saturating_sub(1), extent.last_time)),
-            next,
-            durable: self.commit.durable(),
-            syncs: self.commit.syncs(),
-            pinned_bytes: self.list.pinned_bytes(),
-            preparation_failure: self.preparation.failure(),
-        }
-    }
-}
-
-/// Why segments could not be removed. Those that are durably trimmed are not read any more, whether their files could be
-/// removed or not; the next opening removes what is left.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrimError {
-    /// A sync has failed, just now or earlier. Nothing was trimmed.
-    #[error(transparent)]
-    Sync(#[from] SyncError),
-    /// The store was closed or the stream deleted. Nothing was trimmed.
-    #[error("the stream is closed: its store was closed or it was deleted; open it again")]
-    Closed,
-    /// The operating system refused something else.
-    #[error(transparent)]
-    Io(#[from] IoError),
-}
-
-/// What a shard has and has done.
-#[derive(Debug, Clone)]
-pub(crate) struct LogStats {
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-    pub(crate) segments: usize,
-    pub(crate) oldest: Option<(u64, Timestamp)>,
-    pub(crate) newest: Option<(u64, Timestamp)>,
-    pub(crate) next: u64,
-    pub(crate) durable: u64,
-    pub(crate) syncs: u64,
-    pub(crate) pinned_bytes: u64,
-    pub(crate) preparation_failure: Option<IoError>,
 }
 
 /// Why a log could not be closed in good order. Reopening recovers.

@@ -11,9 +11,9 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::error::IoError;
-use crate::log::append::ShardDir;
 use crate::log::options::Context;
 use crate::log::recovery::{Recovered, RecoveryReport, ShardRecovery, recover};
+use crate::log::shard_dir::ShardDir;
 use crate::log::shard_log::ShardLog;
 use crate::stream::core::{Kept, StreamCore};
 use crate::stream::hash_key::HashKey;

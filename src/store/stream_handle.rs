@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{IoError, SyncError};
-use crate::log::shard_log::{LogStats, TrimError};
+use crate::log::stats::LogStats;
+use crate::log::trim::TrimError;
 use crate::stream::core::StreamCore;
 use crate::stream::error::{PutError, ReadError};
 use crate::stream::hash_key::HashKey;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::error::{IoError, SyncError};
 use crate::log::append::AppendError;
 use crate::log::segment::Segment;
-use crate::log::shard_log::{ShardLog, TrimError};
+use crate::log::shard_log::ShardLog;
+use crate::log::trim::TrimError;
 use crate::sys::clock::Timestamp;
 
 use super::shard_map::Shard;

@@ -1,0 +1,171 @@
+//! The segment that a shard is writing.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{IoError, SyncError};
+use crate::sys::clock::Timestamp;
+use crate::sys::region::{FRAME_ALIGNMENT, Region, RegionWriter};
+
+use super::append::{AppendError, Place};
+use super::frame::Draft;
+use super::header::{HEADER_LEN, Slot, SlotState};
+use super::index::{Mark, STRIDE};
+use super::prepare::Prepared;
+use super::segment::{Extent, Segment};
+
+/// How much is faulted in ahead of the writer, while nobody syncs more often than that.
+pub(crate) const PREFAULT: usize = 1024 * 1024;
+
+/// The segment being written.
+#[derive(Debug)]
+pub(crate) struct Active {
+    segment: Arc<Segment>,
+    writer: RegionWriter,
+    /// One above the last sequence counter that this segment may hand out.
+    limit: u64,
+    next_mark: usize,
+    /// The next segment is being prepared, or has been.
+    prepared_next: bool,
+    /// Pages before this offset have been faulted in.
+    prefaulted: usize,
+    /// The slot says `Clean`: before anything is appended, another must be durable.
+    marked_clean: bool,
+}
+
+impl Active {
+    /// A cleanly closed segment, to go on in.
+    pub(crate) fn resumed(segment: Arc<Segment>, writer: RegionWriter) -> Self {
+        Self {
+            limit: segment.base().saturating_add(segment.identity().span),
+            next_mark: writer.end(),
+            prepared_next: false,
+            prefaulted: usize::MAX,
+            marked_clean: true,
+            segment,
+            writer,
+        }
+    }
+
+    /// Gives a prepared segment its place in the sequence: after record `base - 1`, which arrived at `last_time`. The slot
+    /// that says so becomes durable with the first sync; should a power cut come before, nothing in it had been
+    /// acknowledged as durable.
+    pub(crate) fn started(
+        place: &Place<'_>,
+        prepared: Prepared,
+        base: u64,
+        last_time: Timestamp,
+        trim: u64,
+    ) -> Result<Self, AppendError> {
+        let Prepared { path, identity, file, map } = prepared;
+        let extent = Extent::empty(base, last_time);
+        let slot = Slot {
+            generation: 0,
+            state: SlotState::Open,
+            base,
+            end: HEADER_LEN as u64,
+            next: base,
+            frames: 0,
+            first_time: last_time,
+            last_time,
+            successor_base: base,
+            trim,
+        };
+        let misfit = || IoError::new("map", &path, io::Error::other("the bounds do not fit"));
+        let (region, writer) = Region::new(map, HEADER_LEN, HEADER_LEN).ok_or_else(misfit)?;
+        let segment = Segment::live(path.clone(), identity, slot, 1, extent, file, region);
+        segment.write_first_slot(place.context).map_err(IoError::context("write", &path))?;
+        Ok(Self {
+            limit: base.saturating_add(identity.span),
+            next_mark: HEADER_LEN,
+            prepared_next: false,
+            prefaulted: HEADER_LEN + PREFAULT,
+            marked_clean: false,
+            segment: Arc::new(segment),
+            writer,
+        })
+    }
+
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// Nothing more will be written: readers may go on to the next segment.
+    pub(crate) fn into_rolled(self) -> Arc<Segment> {
+        self.writer.region().close();
+        self.segment
+    }
+
+    /// Whether a frame fits whose number is below `next`.
+    pub(crate) fn has_room(&self, draft: &Draft<'_>, next: u64) -> bool {
+        let len = draft.len(self.writer.end()).next_multiple_of(FRAME_ALIGNMENT);
+        len <= self.writer.remaining() && next <= self.limit
+    }
+
+    /// Makes durable that the segment is being written again, should its slot say otherwise.
+    pub(crate) fn mark_open(&mut self, place: &Place<'_>) -> Result<(), AppendError> {
+        if !self.marked_clean {
+            return Ok(());
+        }
+        match self.segment.change_slot(place.context, |slot| slot.state = SlotState::Open) {
+            Ok(()) => {
+                self.marked_clean = false;
+                Ok(())
+            }
+            Err(source) => {
+                let error = SyncError { path: self.segment.path().to_owned(), source: Arc::new(source) };
+                Err(AppendError::Poisoned(place.poison.get_or_init(|| error).clone()))
+            }
+        }
+    }
+
+    /// Writes a frame for which there is room, and publishes it.
+    pub(crate) fn append(
+        &mut self,
+        draft: &Draft<'_>,
+        sequence: u64,
+        next: u64,
+        time: Timestamp,
+    ) -> Result<(), AppendError> {
+        let offset = self.writer.end();
+        let signature = self.segment.signature();
+        let written = self
+            .writer
+            .reserve(draft.len(offset))
+            .is_some_and(|slot| draft.write(slot, offset, signature, sequence, time));
+        if !written {
+            let source = io::Error::other("a frame did not fit the room made for it");
+            return Err(IoError::new("append to", self.segment.path(), source).into());
+        }
+        self.segment.note_append(self.writer.end(), next, time);
+        if offset >= self.next_mark {
+            self.segment.index().push(Mark { sequence, time, offset });
+            self.next_mark = offset + STRIDE;
+        }
+        Ok(())
+    }
+
+    /// Faulting pages in ahead makes them dirty, so each sync writes them: that pays only between rare syncs.
+    pub(crate) fn is_rarely_synced(&self) -> bool {
+        self.writer.end() - self.segment.durable_end().min(self.writer.end()) >= PREFAULT
+    }
+
+    /// Whether it is time to prepare the next segment. Says so once.
+    pub(crate) fn is_half_full(&mut self) -> bool {
+        let due = !self.prepared_next && self.writer.end() > self.writer.region().capacity() / 2;
+        self.prepared_next |= due;
+        due
+    }
+
+    /// The pages to fault in now, if the writer has come near to the end of those that are.
+    pub(crate) fn prefault_due(&mut self) -> Option<(Arc<Region>, Range<usize>)> {
+        let end = self.writer.end();
+        if self.prefaulted >= self.writer.region().capacity() || end + PREFAULT / 2 <= self.prefaulted {
+            return None;
+        }
+        let from = self.prefaulted.max(end);
+        self.prefaulted = from + PREFAULT;
+        self.is_rarely_synced().then(|| (Arc::clone(self.writer.region()), from..from + PREFAULT))
+    }
+}
