@@ -1,0 +1,107 @@
+//! What reading a record costs, beside what the machine charges for walking over the very same frames, with and without
+//! their checksums, in the same run.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use riverbed::{Durability, PartitionKey, Position, Reader, ReaderOptions, Store, Stream, StreamOptions};
+
+const RECORDS: usize = 400_000;
+const DATA: usize = 100;
+/// Where the frames of a segment begin, and where their data do in a frame with a key of seven bytes.
+const FRAMES: usize = 8192;
+const KEY_AT: usize = 32;
+
+fn store(directory: &tempfile::TempDir) -> (Store, Stream) {
+    let store = Store::options()
+        .durability(Durability::Buffered)
+        .segment_len(64 << 20, 64 << 20)
+        .open(directory.path().join("data"))
+        .unwrap();
+    let stream = store.create_stream("bench", StreamOptions::new()).unwrap();
+    let key = PartitionKey::new("user-42").unwrap();
+    for index in 0..RECORDS {
+        stream.put(&key, [u8::try_from(index % 256).unwrap(); DATA]).unwrap();
+    }
+    (store, stream)
+}
+
+fn reader(stream: &Stream, verify: bool) -> Reader {
+    let options = ReaderOptions::new().verify(verify);
+    stream.reader_with(stream.shards()[0].id, Position::TrimHorizon, options).unwrap()
+}
+
+/// Reads everything once; the sum keeps the records from being optimised away.
+fn read(stream: &Stream, verify: bool) -> u64 {
+    let mut reader = reader(stream, verify);
+    let mut sum = 0;
+    while let Some(record) = reader.next().unwrap() {
+        sum += u64::from(record.data()[0]);
+    }
+    sum
+}
+
+/// Follows the length words and touches one byte of each frame's data.
+fn walk(frames: &[u8], mut each: impl FnMut(&[u8]) -> u64) -> u64 {
+    let mut rest = frames;
+    let mut sum = 0;
+    while let Some(length) = rest.first_chunk::<4>().map(|word| u32::from_le_bytes(*word) as usize) {
+        if length == 0 {
+            break;
+        }
+        sum += each(&rest[KEY_AT..length]);
+        rest = rest.get(length.next_multiple_of(8)..).unwrap_or_default();
+    }
+    sum
+}
+
+fn read_all(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (store, stream) = store(&directory);
+    let segment = directory.path().join("data/streams/bench/shard-000000/00000000000000000000.segment");
+    let frames = std::fs::read(segment).unwrap().split_off(FRAMES);
+    let key_len = "user-42".len();
+    let expected = walk(&frames, |body| u64::from(body[key_len]));
+    assert_eq!(expected, read(&stream, true));
+    assert_eq!(expected, read(&stream, false));
+
+    let mut group = criterion.benchmark_group("read/100");
+    group.throughput(Throughput::Elements(RECORDS as u64));
+    group.bench_function("bare pointer walk", |bencher| {
+        bencher.iter(|| walk(black_box(&frames), |body| u64::from(body[key_len])));
+    });
+    group.bench_function("bare checksum walk", |bencher| {
+        bencher.iter(|| walk(black_box(&frames), |body| u64::from(crc32fast::hash(body))));
+    });
+    group.bench_function("borrowed, unverified", |bencher| bencher.iter(|| read(&stream, false)));
+    group.bench_function("borrowed, verified", |bencher| bencher.iter(|| read(&stream, true)));
+    group.bench_function("to_bytes, unverified", |bencher| {
+        bencher.iter(|| {
+            let mut reader = reader(&stream, false);
+            let mut sum = 0;
+            while let Some(record) = reader.next().unwrap() {
+                sum += u64::from(record.to_bytes()[0]);
+            }
+            sum
+        });
+    });
+    group.finish();
+    store.close().unwrap();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
+    targets = read_all
+}
+criterion_main!(benches);
