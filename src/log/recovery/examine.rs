@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::IoError;
-use crate::log::frame::FIXED_HEADER_LEN;
+use crate::log::frame::{FIXED_HEADER_LEN, FrameFault};
 use crate::log::header::{
     HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState,
 };
@@ -84,11 +84,12 @@ impl Found {
 
         let (first, second) = header.split_at(PAGE.min(header.len()));
         let identity = match (Identity::decode(first), Identity::decode(second)) {
+            // One page that is whole is enough: where the other claims to be newer, a bit has flipped.
+            (Ok(identity), _) | (_, Ok(identity)) => Ok(identity),
             (Err(IdentityFault::NewerFormat { found }), _)
             | (_, Err(IdentityFault::NewerFormat { found })) => {
                 return Err(RecoverError::NewerFormat { path, found });
             }
-            (Ok(identity), _) | (_, Ok(identity)) => Ok(identity),
             (Err(fault), Err(_)) => Err(fault),
         };
         // A file that was copied or renamed from elsewhere is not this shard's segment.
@@ -174,6 +175,10 @@ impl Found {
             SlotFact::Damaged => (SlotKind::Damaged, Extent::empty(base, last_time)),
         };
         let short = start.end > self.len;
+        let full_len = usize::try_from(identity.capacity).unwrap_or(usize::MAX);
+        let missing = full_len.saturating_sub(self.len);
+        // Appends cannot go on in a file that was cut.
+        let kind = if kind == SlotKind::Clean && missing > 0 { SlotKind::Open } else { kind };
         let settled = match kind {
             SlotKind::Sealed => true,
             SlotKind::Clean => last && !short && self.is_blank_at(start.end)?,
@@ -184,9 +189,14 @@ impl Found {
         } else {
             let failed = |action| IoError::context(action, &self.path);
             self.file.sync_data().map_err(failed("sync"))?;
-            let capacity = usize::try_from(identity.capacity).unwrap_or(usize::MAX).min(self.len);
+            let capacity = full_len.min(self.len);
             let Scan { extent, tail } =
                 scan::scan(&*self.file, identity.signature(), start, capacity).map_err(failed("read"))?;
+            // Files have their full length before they get their name: what this one lacks may have been records.
+            let tail = match missing {
+                0 => tail,
+                _ => Tail { fault: FrameFault::CutOff, bytes: full_len.saturating_sub(extent.end) },
+            };
             (extent, Some(tail))
         };
         Ok(Examined { found: self, kind, extent, tail, short, base })
