@@ -67,7 +67,8 @@ pub(super) fn find(context: &Context, dir: &Path, shard: u32) -> Result<Vec<Foun
     Ok(found)
 }
 
-fn ordinal_of(name: &str) -> Option<u64> {
+/// The ordinal that a segment's file name says.
+pub(crate) fn ordinal_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".segment")?;
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }

@@ -26,6 +26,7 @@ use super::options::Context;
 use super::prepare::map_for_writing;
 use super::segment::{Extent, Segment};
 
+pub(crate) use examine::ordinal_of;
 use examine::{Examined, Found};
 pub use report::{RecoveryReport, SegmentRecovery, ShardRecovery};
 pub use table::RecoveryRow;
