@@ -3,6 +3,7 @@
 //!
 //! A sample by default; `RIVERBED_FLIPS=all` flips every bit of every byte that is not zero.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "seeds and counts, for whoever looks into a failure")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -186,10 +187,15 @@ fn check(
     tally: &Tally,
 ) -> Result<(), String> {
     count(&tally.cases);
+    // What is lost, verifying finds without opening.
+    let verified = write.then(|| options(disk).verify("data").unwrap());
     let store = match options(disk).open("data") {
         Ok(store) => store,
         Err(OpenError::Damaged { path, .. } | OpenError::NewerFormat { path, .. }) => {
             count(&tally.store_refused);
+            if verified.is_some_and(|report| !report.damage().any(|fault| fault.path == damaged)) {
+                return Err("verifying does not find it".to_owned());
+            }
             return if path == damaged { Ok(()) } else { Err(format!("{} is blamed", path.display())) };
         }
         Err(error) => return Err(format!("the store does not open: {error}: {error:?}")),
@@ -249,6 +255,13 @@ fn check(
     }
     if harmless {
         count(&tally.harmless);
+    }
+    if let Some(report) = verified {
+        let blamed = report.faults.iter().any(|fault| fault.path == damaged);
+        let found = blamed && (report.is_damaged() || stop == Stop::Killed);
+        if !harmless && !found {
+            return Err(format!("verifying does not find it: {:?}", report.faults));
+        }
     }
     if write {
         count(&tally.written_to);
@@ -359,7 +372,7 @@ fn flips(disk: &Disk, seed: u64) -> Vec<Damage> {
                 (0, true) => rng.u32(0..200) == 0,
                 (0, false) => rng.u32(0..2000) == 0,
                 (_, true) => true,
-                (_, false) => rng.u32(0..6) == 0,
+                (_, false) => rng.u32(0..12) == 0,
             };
             if sampled {
                 let bits = if byte != 0 { 0..8 } else { 0..1 };
@@ -433,7 +446,7 @@ fn random_damage_to_a_larger_store_is_noticed() {
         let files: Vec<_> =
             disk.files().into_iter().map(|path| (disk.read(&path).unwrap().len(), path)).collect();
         let files: Vec<_> = files.into_iter().filter(|(len, _)| *len > 0).collect();
-        let cases: Vec<_> = (0..if all() { 4000 } else { 150 })
+        let cases: Vec<_> = (0..if all() { 4000 } else { 100 })
             .map(|_| {
                 let (len, path) = files[rng.usize(0..files.len())].clone();
                 let offset = rng.usize(0..len);
