@@ -53,6 +53,7 @@ pub mod testing;
 
 pub use error::{IoError, SyncError};
 pub use log::durability::{Durability, ReadLevel};
+pub use log::inspect::{Fault, FaultKind, Severity};
 pub use log::recovery::{RecoveryReport, RecoveryRow, SegmentRecovery, ShardRecovery};
 pub use log::trim::TrimError;
 #[cfg(feature = "line-protocol")]
@@ -62,6 +63,9 @@ pub use store::handle::Store;
 pub use store::name::NameError;
 pub use store::options::{Maintenance, RecoveryProgress, StoreOptions, StreamOptions};
 pub use store::stream_handle::{RetentionError, ShardInfo, ShardStats, Stream, TrimStreamError};
+pub use store::verify::plan::{LeftAlone, RepairAction, RepairKind, RepairPlan};
+pub use store::verify::repair::{RepairError, RepairReport};
+pub use store::verify::{VerifyError, VerifyReport};
 pub use stream::error::{PutError, ReadError};
 pub use stream::hash_key::{HashKey, ParseHashKeyError};
 pub use stream::hash_range::HashKeyRange;

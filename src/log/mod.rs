@@ -11,6 +11,7 @@ pub(crate) mod durability;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod index;
+pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod map_cache;
 pub(crate) mod options;

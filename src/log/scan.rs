@@ -2,9 +2,11 @@
 
 use std::io;
 
+use crate::sys::clock::Timestamp;
+use crate::sys::region::FRAME_ALIGNMENT;
 use crate::sys::storage::StorageFile;
 
-use super::frame::{Check, FIXED_HEADER_LEN, Frame, FrameFault, MAX_FRAME_LEN};
+use super::frame::{Check, FIXED_HEADER_LEN, Frame, FrameFault, MAX_FRAME_LEN, MAX_HEADER_LEN};
 use super::header::{HEADER_LEN, Signature};
 use super::segment::Extent;
 
@@ -73,6 +75,30 @@ pub(crate) fn first_sequence(file: &dyn StorageFile, signature: Signature) -> io
     // The body is not here: `CutOff` comes after the header has passed.
     let header = Frame::decode_header(&bytes, signature);
     Ok(header.map(|(sequence, _time)| sequence))
+}
+
+/// The first whole frame at `from` or behind it and before `limit`: its offset, number and time. For going on behind
+/// damage.
+pub(crate) fn find_frame(
+    file: &dyn StorageFile,
+    signature: Signature,
+    from: usize,
+    limit: usize,
+) -> io::Result<Option<(usize, u64, Timestamp)>> {
+    let mut window = Window { file, bytes: Vec::new(), start: from, capacity: limit };
+    let mut offset = from;
+    while offset < limit {
+        let header = window.at(offset, MAX_HEADER_LEN)?;
+        if Frame::decode_header(header, signature).is_some() {
+            let length = header.first_chunk::<4>().map_or(0, |word| u32::from_le_bytes(*word)) as usize;
+            let bytes = window.at(offset, length.clamp(FIXED_HEADER_LEN, MAX_FRAME_LEN))?;
+            if let Ok(frame) = Frame::decode(bytes, offset, signature, Check::All) {
+                return Ok(Some((offset, frame.sequence, frame.time)));
+            }
+        }
+        offset += FRAME_ALIGNMENT;
+    }
+    Ok(None)
 }
 
 /// Bytes from `offset` to the last one that is not zero, in a file of `len` bytes.

@@ -25,6 +25,9 @@ use super::name;
 use super::open::{self, StreamEntry};
 use super::options::{Maintenance, StoreOptions, StreamOptions};
 use super::stream_handle::Stream;
+use super::verify::plan::RepairPlan;
+use super::verify::repair::{RepairError, RepairReport};
+use super::verify::{VerifyError, VerifyReport};
 
 /// A store: a directory of streams, open for writing in this process alone.
 ///
@@ -85,6 +88,44 @@ impl Store {
     /// Options to open a store with.
     pub fn options() -> StoreOptions {
         StoreOptions::new()
+    }
+
+    /// Checks every byte of the store in the directory `path`: manifests, segment headers, every record with both its
+    /// checksums, numbers and times in order, indexes. Changes nothing and takes no lock, so that it works beside a
+    /// writer and on a store that does not open.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("data");
+    /// use riverbed::{Store, StreamOptions};
+    ///
+    /// let store = Store::open(&path)?;
+    /// store.create_stream("clicks", StreamOptions::new())?.put("user-42", b"hello")?;
+    ///
+    /// let report = Store::verify(&path)?;
+    /// assert!(!report.is_damaged(), "{:?}", report.faults);
+    /// assert_eq!(report.records, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] when there is no store to look at. What is wrong with one is no error but in the report.
+    pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, VerifyError> {
+        Self::options().verify(path)
+    }
+
+    /// Carries out what [`VerifyReport::repair_plan`] proposes for the store in the directory `path`, as far as it still
+    /// applies. Takes the writer's lock. Moves files into the store's `quarantine` directory and destroys nothing; doing
+    /// it again does nothing more.
+    ///
+    /// # Errors
+    ///
+    /// [`RepairError`]. What was done before the error stays done; repairing again goes on.
+    pub fn repair(path: impl AsRef<Path>, plan: &RepairPlan) -> Result<RepairReport, RepairError> {
+        Self::options().repair(path, plan)
     }
 
     pub(crate) fn open_with(options: StoreOptions, path: PathBuf) -> Result<Self, OpenError> {

@@ -8,6 +8,8 @@ pub(crate) const STORE_MANIFEST: &str = "store.json";
 pub(crate) const STREAMS: &str = "streams";
 /// Streams that are being created or deleted. Emptied when the store is opened.
 pub(crate) const SCRATCH: &str = "scratch";
+/// What repairing has taken out of the way: nothing here is ever read or removed by the engine.
+pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const STREAM_MANIFEST: &str = "stream.json";
 
 /// The paths of one store.
@@ -41,6 +43,10 @@ impl Layout {
         self.root.join(SCRATCH)
     }
 
+    pub(crate) fn quarantine(&self) -> PathBuf {
+        self.root.join(QUARANTINE)
+    }
+
     pub(crate) fn stream(&self, name: &str) -> PathBuf {
         self.streams().join(name)
     }
@@ -49,4 +55,10 @@ impl Layout {
 /// A shard's directory in its stream's.
 pub(crate) fn shard_dir(stream: &Path, shard: u32) -> PathBuf {
     stream.join(format!("shard-{shard:06}"))
+}
+
+/// The number of the shard whose directory has this name.
+pub(crate) fn shard_of(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("shard-")?;
+    (digits.len() >= 6).then(|| digits.parse().ok()).flatten()
 }

@@ -8,3 +8,4 @@ pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod stream_handle;
+pub(crate) mod verify;

@@ -54,7 +54,7 @@ pub(crate) fn lock_and_create(options: &StoreOptions, layout: &Layout) -> Result
     };
     let has_manifest = entries.iter().any(|entry| entry.name == layout::STORE_MANIFEST);
     if !has_manifest {
-        let ours = [layout::LOCK, layout::STREAMS, layout::SCRATCH, "store.json.tmp"];
+        let ours = [layout::LOCK, layout::STREAMS, layout::SCRATCH, layout::QUARANTINE, "store.json.tmp"];
         if let Some(foreign) = entries.iter().find(|entry| !ours.contains(&&*entry.name)) {
             return Err(OpenError::NotAStore { path: root.to_owned(), found: foreign.name.clone() });
         }
@@ -75,7 +75,7 @@ pub(crate) fn lock_and_create(options: &StoreOptions, layout: &Layout) -> Result
     Ok(lock)
 }
 
-fn about_me() -> String {
+pub(crate) fn about_me() -> String {
     let program = std::env::current_exe().ok();
     let program =
         program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());

@@ -14,6 +14,10 @@ use crate::sys::storage::Storage;
 
 use super::error::OpenError;
 use super::handle::Store;
+use super::layout::Layout;
+use super::verify::plan::RepairPlan;
+use super::verify::repair::{RepairError, RepairReport};
+use super::verify::{self, VerifyError, VerifyReport};
 
 /// Who does the work that must not hold up a put: periodic syncs, preparing segments, saving indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -172,6 +176,26 @@ impl StoreOptions {
         let options = Self { first_segment_len: first, max_segment_len: max, ..self };
         let path: PathBuf = path.as_ref().to_owned();
         Store::open_with(options, path)
+    }
+}
+
+impl StoreOptions {
+    /// Checks every byte of the store in the directory `path` without changing any. See [`Store::verify`].
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] when there is no store to look at. What is wrong with one is no error but in the report.
+    pub fn verify(self, path: impl AsRef<Path>) -> Result<VerifyReport, VerifyError> {
+        verify::verify(&*self.storage, &Layout::new(path.as_ref().to_owned()))
+    }
+
+    /// Carries out what `plan` proposes for the store in the directory `path`. See [`Store::repair`].
+    ///
+    /// # Errors
+    ///
+    /// [`RepairError`]. What was done before the error stays done; repairing again goes on.
+    pub fn repair(self, path: impl AsRef<Path>, plan: &RepairPlan) -> Result<RepairReport, RepairError> {
+        verify::repair::repair(&self, &Layout::new(path.as_ref().to_owned()), plan)
     }
 }
 

@@ -123,6 +123,45 @@ impl Disk {
         Ok(())
     }
 
+    /// Cuts a file off after `len` bytes, to damage it. Durable at once. What is mapped or open keeps the old bytes.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is no such file, another error when it is shorter than that already.
+    pub fn truncate(&self, path: impl AsRef<Path>, len: usize) -> io::Result<()> {
+        let mut state = self.shared.state.lock();
+        let (id, image) = state.file(&normal(path.as_ref()))?;
+        let mut bytes = image.lock().live();
+        if len > bytes.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.truncate(len);
+        state.files.insert(id, Arc::new(Mutex::new(FileImage::with(bytes)?)));
+        Ok(())
+    }
+
+    /// A second disk with the files as the program sees them now, all durable, without locks and plans. What happens to
+    /// one of the two does not happen to the other.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub fn duplicate(&self) -> io::Result<Self> {
+        let state = self.shared.state.lock();
+        let mut names = state.names.after_kill();
+        names.sync_all();
+        let mut files = BTreeMap::new();
+        for (_, id) in names.files() {
+            if let Some(image) = state.files.get(&id) {
+                let bytes = image.lock().live();
+                files.insert(id, Arc::new(Mutex::new(FileImage::with(bytes)?)));
+            }
+        }
+        let copy =
+            State { names, files, next_file: state.next_file, capacity: state.capacity, ..State::default() };
+        Ok(Self { shared: Arc::new(Shared { state: Mutex::new(copy) }) })
+    }
+
     /// Counts a call and does what the plan says about it.
     fn begin(&self, operation: Operation, path: &Path) -> io::Result<PathBuf> {
         let path = normal(path);

@@ -34,7 +34,7 @@ impl FileImage {
     }
 
     /// A file that holds these bytes, durably.
-    fn with(bytes: Vec<u8>) -> io::Result<Self> {
+    pub(super) fn with(bytes: Vec<u8>) -> io::Result<Self> {
         let memory = Memory::zeroed(bytes.len())?;
         let live = if memory.write(0, &bytes) {
             Live::Memory { memory, len: bytes.len() }
@@ -77,7 +77,7 @@ impl FileImage {
 
     pub(super) fn read(&self, offset: usize, buf: &mut [u8]) -> usize {
         let available = self.len().saturating_sub(offset).min(buf.len());
-        let Some(buf) = buf.get_mut(..available) else {
+        let Some(buf) = buf.get_mut(..available).filter(|buf| !buf.is_empty()) else {
             return 0;
         };
         match &self.live {

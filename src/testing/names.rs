@@ -107,6 +107,12 @@ impl Names {
         });
     }
 
+    /// Every name as the program sees it becomes durable.
+    pub(super) fn sync_all(&mut self) {
+        self.durable = self.live.clone();
+        self.pending.clear();
+    }
+
     /// A rename that is durable implies that what it renamed was created, and that what had the name before is gone:
     /// names here stand for what a file system keeps as nodes of their own.
     fn keep_what_others_need(&self, kept: &mut [bool]) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::IoError;
-use crate::log::frame::FIXED_HEADER_LEN;
+use crate::log::frame::{FIXED_HEADER_LEN, FrameFault};
 use crate::log::header::{
     HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState,
 };
@@ -67,7 +67,8 @@ pub(super) fn find(context: &Context, dir: &Path, shard: u32) -> Result<Vec<Foun
     Ok(found)
 }
 
-fn ordinal_of(name: &str) -> Option<u64> {
+/// The ordinal that a segment's file name says.
+pub(crate) fn ordinal_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".segment")?;
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
@@ -174,6 +175,10 @@ impl Found {
             SlotFact::Damaged => (SlotKind::Damaged, Extent::empty(base, last_time)),
         };
         let short = start.end > self.len;
+        let full_len = usize::try_from(identity.capacity).unwrap_or(usize::MAX);
+        let missing = full_len.saturating_sub(self.len);
+        // Appends cannot go on in a file that was cut.
+        let kind = if kind == SlotKind::Clean && missing > 0 { SlotKind::Open } else { kind };
         let settled = match kind {
             SlotKind::Sealed => true,
             SlotKind::Clean => last && !short && self.is_blank_at(start.end)?,
@@ -184,9 +189,14 @@ impl Found {
         } else {
             let failed = |action| IoError::context(action, &self.path);
             self.file.sync_data().map_err(failed("sync"))?;
-            let capacity = usize::try_from(identity.capacity).unwrap_or(usize::MAX).min(self.len);
+            let capacity = full_len.min(self.len);
             let Scan { extent, tail } =
                 scan::scan(&*self.file, identity.signature(), start, capacity).map_err(failed("read"))?;
+            // Files have their full length before they get their name: what this one lacks may have been records.
+            let tail = match missing {
+                0 => tail,
+                _ => Tail { fault: FrameFault::CutOff, bytes: full_len.saturating_sub(extent.end) },
+            };
             (extent, Some(tail))
         };
         Ok(Examined { found: self, kind, extent, tail, short, base })

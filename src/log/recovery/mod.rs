@@ -18,6 +18,7 @@ use crate::sys::region::{Region, RegionWriter};
 use crate::sys::storage::remove_if_there;
 
 use super::append::StartingPoint;
+use super::frame::FIXED_HEADER_LEN;
 use super::header::{HEADER_LEN, MAX_SPAN, Slot, SlotState};
 use super::index;
 use super::list::{Gap, SegmentList};
@@ -25,6 +26,7 @@ use super::options::Context;
 use super::prepare::map_for_writing;
 use super::segment::{Extent, Segment};
 
+pub(crate) use examine::ordinal_of;
 use examine::{Examined, Found};
 pub use report::{RecoveryReport, SegmentRecovery, ShardRecovery};
 pub use table::RecoveryRow;
@@ -258,6 +260,11 @@ impl<'a> Recovery<'a> {
                 self.findings.push(report);
                 self.list.push_gap(Gap { path, offset: extent.end as u64, reason });
                 self.expected = None;
+                self.next = self.bound;
+            }
+            RecoveryRow::CutShort if examined.found.len < HEADER_LEN + FIXED_HEADER_LEN => {
+                // Nothing to map: readers pass a gap, they could not pass a file that cannot be opened.
+                self.fence(&path, 0, row, "the file ends before its first record".to_owned());
                 self.next = self.bound;
             }
             RecoveryRow::CutShort => {

@@ -1,0 +1,158 @@
+//! A segment's header, both pages of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::log::header::{
+    HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState,
+};
+use crate::sys::storage::{Access, Storage, StorageFile};
+
+use super::fault::{FaultKind, Findings, Severity};
+
+/// How often to look again at a slot that may be being written at this very moment.
+const LOOKS: usize = 4;
+
+/// A segment's file and header.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) path: PathBuf,
+    pub(super) ordinal: u64,
+    file: Option<Arc<dyn StorageFile>>,
+    pub(super) len: usize,
+    pages: [Result<Identity, IdentityFault>; 2],
+    slots: [SlotFact; 2],
+}
+
+impl Head {
+    pub(super) fn read(storage: &dyn Storage, path: &Path, ordinal: u64, shard: u32) -> io::Result<Self> {
+        let file = storage.open_file(path, Access::Read)?;
+        let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+        let mut pages = [Err(IdentityFault::Fields); 2];
+        let mut slots = [SlotFact::Blank; 2];
+        for look in 0..LOOKS {
+            if look > 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            (pages, slots) = read_pages(&*file, ordinal, shard)?;
+            if !slots.contains(&SlotFact::Damaged) {
+                break;
+            }
+        }
+        Ok(Self { path: path.to_owned(), ordinal, file: Some(file), len, pages, slots })
+    }
+
+    pub(super) fn unreadable(path: PathBuf, ordinal: u64) -> Self {
+        let pages = [Err(IdentityFault::Fields); 2];
+        Self { path, ordinal, file: None, len: 0, pages, slots: [SlotFact::Blank; 2] }
+    }
+
+    fn identity(&self) -> Option<&Identity> {
+        self.pages.iter().find_map(|page| page.as_ref().ok())
+    }
+
+    /// What it takes to check the records.
+    pub(super) fn file_and_identity(&self) -> Option<(&dyn StorageFile, &Identity)> {
+        Some((&**self.file.as_ref()?, self.identity()?))
+    }
+
+    pub(super) fn slot(&self) -> Option<Slot> {
+        match SlotFact::combine(self.slots) {
+            (SlotFact::Valid(slot), _) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// The slot as it is by now.
+    pub(super) fn slot_now(&self, file: &dyn StorageFile, identity: &Identity) -> io::Result<Option<Slot>> {
+        let (_, slots) = read_pages(file, identity.ordinal, identity.shard)?;
+        Ok(Self { path: PathBuf::new(), file: None, slots, ..*self }.slot())
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.end > HEADER_LEN as u64)
+    }
+
+    pub(super) fn watermark_lost(&self) -> bool {
+        matches!(SlotFact::combine(self.slots), (SlotFact::Damaged, _))
+    }
+
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.end > self.len as u64)
+    }
+
+    /// Nothing of it can be read, and no newer version could.
+    pub(super) fn can_go(&self) -> bool {
+        let newer = |page: &Result<_, _>| matches!(page, Err(IdentityFault::NewerFormat { .. }));
+        self.file.is_some() && self.identity().is_none() && !self.pages.iter().any(newer)
+    }
+
+    /// What is wrong with the header itself.
+    pub(super) fn report(&self, out: &mut Findings) {
+        let Some(_) = &self.file else { return };
+        let path = &self.path;
+        let Some(identity) = self.identity() else {
+            let mut faults = self.pages.iter().filter_map(|page| page.as_ref().err());
+            let newer = faults.clone().find(|fault| matches!(fault, IdentityFault::NewerFormat { .. }));
+            match (newer, faults.next_back()) {
+                (Some(fault), _) => out.add(path, 0, FaultKind::NewerFormat, Severity::Damage, fault),
+                (_, Some(fault)) => out.add(path, 0, FaultKind::HeaderLost, Severity::Damage, fault),
+                _ => {}
+            }
+            return;
+        };
+        for (page, fact) in self.pages.iter().enumerate() {
+            if let Err(fault) = fact {
+                out.add(path, page * PAGE, FaultKind::HeaderPage, Severity::Damage, fault);
+            }
+        }
+        let full_len = usize::try_from(identity.capacity).unwrap_or(usize::MAX);
+        if self.len < full_len {
+            let detail = format!("it has {} bytes of {full_len}", self.len);
+            out.add(path, self.len, FaultKind::FileTooShort, Severity::Damage, detail);
+        }
+        let damaged = self.slots.iter().position(|slot| *slot == SlotFact::Damaged);
+        if let Some(page) = damaged {
+            let offset = page * PAGE + SLOT_OFFSET;
+            if self.watermark_lost() {
+                let detail = "neither slot is whole";
+                out.add(path, SLOT_OFFSET, FaultKind::WatermarkLost, Severity::Damage, detail);
+            } else if self.slot().is_some_and(|slot| slot.state == SlotState::Sealed) {
+                // Nothing is written once a segment is sealed.
+                out.add(path, offset, FaultKind::Slot, Severity::Damage, "its checksum does not fit");
+            } else {
+                let detail = "its checksum does not fit, as after a power cut while it was written";
+                out.add(path, offset, FaultKind::Slot, Severity::UnacknowledgedTail, detail);
+            }
+        }
+    }
+}
+
+type Pages = ([Result<Identity, IdentityFault>; 2], [SlotFact; 2]);
+
+fn read_pages(file: &dyn StorageFile, ordinal: u64, shard: u32) -> io::Result<Pages> {
+    let mut header = vec![0; HEADER_LEN];
+    let read = file.read_at(&mut header, 0)?;
+    header.truncate(read);
+    let (first, second) = header.split_at(PAGE.min(header.len()));
+    let identify = |page: &[u8]| {
+        let identity = Identity::decode(page)?;
+        // A file that was copied or renamed from elsewhere is not this shard's segment.
+        let here = identity.ordinal == ordinal && identity.shard == shard;
+        if here { Ok(identity) } else { Err(IdentityFault::Fields) }
+    };
+    let identities = [identify(first), identify(second)];
+    let Some(identity) = identities.iter().find_map(|page| page.as_ref().ok()) else {
+        return Ok((identities, [SlotFact::Blank; 2]));
+    };
+    let signature = identity.signature();
+    let slot_in = |page: &[u8]| match page.get(SLOT_OFFSET..).and_then(|rest| rest.first_chunk::<SLOT_LEN>())
+    {
+        Some(bytes) => Slot::decode(bytes, signature),
+        None => SlotFact::Damaged,
+    };
+    Ok((identities, [slot_in(first), slot_in(second)]))
+}
