@@ -166,11 +166,13 @@ impl Cursor {
             }
             Start::Time(time) => {
                 let segments = list.all();
-                let index = segments.partition_point(|segment| {
+                // Not by bisection: a segment without frames, which recovery can leave between others, says nothing
+                // about the times on either side of it.
+                let holding = segments.iter().find(|segment| {
                     let extent = segment.extent();
-                    extent.frames == 0 || extent.last_time < time
+                    extent.frames > 0 && extent.last_time >= time
                 });
-                if let Some(segment) = segments.get(index).or(segments.last()) {
+                if let Some(segment) = holding.or(segments.last()) {
                     let segment = Arc::clone(segment);
                     self.seek_in(segment, |mark| mark.time < time, |frame| frame.time < time)?;
                 }
