@@ -104,7 +104,8 @@ fn a_newer_format_is_refused_and_left_as_it_is() {
     };
     let (_directory, path) = closed_store();
     let segment = "streams/b/shard-000000/00000000000000000000.segment";
-    let cases: [(&str, &dyn Fn(&Path)); 3] = [
+    type Damage<'a> = &'a dyn Fn(&Path);
+    let cases: [(&str, Damage<'_>); 3] = [
         ("store.json", &newer_manifest),
         ("streams/b/stream.json", &newer_manifest),
         (segment, &newer_segment),

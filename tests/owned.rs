@@ -30,7 +30,7 @@ fn open(directory: &TempDir) -> Store {
 }
 
 fn expected(index: u8) -> (String, Vec<u8>, Vec<u8>) {
-    let metadata = if index % 2 == 0 { vec![0xee; usize::from(index) * 3] } else { Vec::new() };
+    let metadata = if index.is_multiple_of(2) { vec![0xee; usize::from(index) * 3] } else { Vec::new() };
     (format!("key-{index}"), vec![index; 10_000 + usize::from(index)], metadata)
 }
 

@@ -70,7 +70,7 @@ impl Storage for OsStorage {
             Ok(()) => {
                 // A courtesy to others: without room for it, the lock is held all the same.
                 drop(file.set_len(0).and_then(|()| file.write_all(about_me.as_bytes())));
-                Ok(Lock::Acquired(Box::new(file)))
+                Ok(Lock::Acquired(Box::new(Held(file))))
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -83,6 +83,18 @@ impl Storage for OsStorage {
             }
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+/// The writer's lock.
+#[derive(Debug)]
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing would do, were it not for a process that is being started at this moment and still shares the file. There
+        // is nobody to tell of an error, and then closing does it.
+        drop(self.0.unlock());
     }
 }
 
