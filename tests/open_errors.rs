@@ -66,6 +66,9 @@ fn contents(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
+/// Makes a file one of format 2.
+type MakeNewer<'a> = &'a dyn Fn(&Path);
+
 fn newer_manifest(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.starts_with("{\"format\":1,"), "{text}");
@@ -104,7 +107,7 @@ fn a_newer_format_is_refused_and_left_as_it_is() {
     };
     let (_directory, path) = closed_store();
     let segment = "streams/b/shard-000000/00000000000000000000.segment";
-    let cases: [(&str, &dyn Fn(&Path)); 3] = [
+    let cases: [(&str, MakeNewer<'_>); 3] = [
         ("store.json", &newer_manifest),
         ("streams/b/stream.json", &newer_manifest),
         (segment, &newer_segment),
