@@ -18,6 +18,9 @@ fn options() -> StoreOptions {
     Store::options().clock(clock).maintenance(Maintenance::Manual).segment_len(256 * 1024, 256 * 1024)
 }
 
+/// What becomes of the index at this place; `None` when it is deleted.
+type Damage<'a> = Box<dyn FnMut(usize) -> Option<Vec<u8>> + 'a>;
+
 /// A closed store of several sealed segments, all with their indexes.
 fn closed_store() -> (TempDir, PathBuf, Vec<(SequenceNumber, Timestamp)>) {
     let directory = tempfile::tempdir().unwrap();
@@ -86,7 +89,7 @@ fn no_damage_of_an_index_changes_an_answer() {
     assert!(files.len() >= 3, "sealed segments have saved their indexes: {files:?}");
     let good: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
     let mut random = fastrand::Rng::with_seed(4);
-    let mut damages: Vec<(&str, Box<dyn FnMut(usize) -> Option<Vec<u8>>>)> = vec![
+    let mut damages: Vec<(&str, Damage<'_>)> = vec![
         ("as it was", Box::new(|at| Some(good[at].clone()))),
         ("deleted", Box::new(|_| None)),
         ("empty", Box::new(|_| Some(Vec::new()))),

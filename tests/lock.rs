@@ -121,7 +121,7 @@ fn another_process() {
             }
             Ok(_) => child::report("\nopened\n"),
             Err(OpenError::Locked { holder, .. }) => {
-                child::report(&format!("\nlocked {}\n", holder.unwrap()))
+                child::report(&format!("\nlocked {}\n", holder.unwrap()));
             }
             Err(error) => child::report(&format!("\nerror {error}\n")),
         }

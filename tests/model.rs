@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -208,11 +209,15 @@ impl Pair {
             Operation::Create { name, shards } => {
                 let name = name_of(*name);
                 let outcome = self.store.create_stream(&name, StreamOptions::new().shards(*shards));
-                if self.streams.contains_key(&name) {
-                    assert!(matches!(outcome, Err(CreateStreamError::Exists { .. })));
-                } else {
-                    outcome.unwrap();
-                    self.streams.insert(name, vec![Vec::new(); usize::try_from(*shards).unwrap()]);
+                let shards = vec![Vec::new(); usize::try_from(*shards).unwrap()];
+                match self.streams.entry(name) {
+                    Entry::Occupied(_) => {
+                        assert!(matches!(outcome, Err(CreateStreamError::Exists { .. })));
+                    }
+                    Entry::Vacant(vacant) => {
+                        outcome.unwrap();
+                        vacant.insert(shards);
+                    }
                 }
             }
             Operation::Delete { name } => {

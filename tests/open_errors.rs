@@ -66,10 +66,17 @@ fn contents(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
+/// Makes a file one of format 2.
+type MakeNewer<'a> = &'a dyn Fn(&Path);
+
 fn newer_manifest(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
-    assert!(text.starts_with("{\"format\":1,"), "{text}");
-    fs::write(path, text.replace("{\"format\":1,", "{\"format\":2,")).unwrap();
+    let body = text.split_once("\"body\":").unwrap().1.trim_end().strip_suffix('}').unwrap();
+    let sum = |format: u32| format!("{:08x}", crc32fast::hash(format!("{format} {body}").as_bytes()));
+    let envelope =
+        |format: u32| format!("{{\"format\":{format},\"crc32\":\"{}\",\"body\":{body}}}\n", sum(format));
+    assert_eq!(text, envelope(1));
+    fs::write(path, envelope(2)).unwrap();
 }
 
 #[test]
@@ -104,8 +111,7 @@ fn a_newer_format_is_refused_and_left_as_it_is() {
     };
     let (_directory, path) = closed_store();
     let segment = "streams/b/shard-000000/00000000000000000000.segment";
-    type Damage<'a> = &'a dyn Fn(&Path);
-    let cases: [(&str, Damage<'_>); 3] = [
+    let cases: [(&str, MakeNewer<'_>); 3] = [
         ("store.json", &newer_manifest),
         ("streams/b/stream.json", &newer_manifest),
         (segment, &newer_segment),

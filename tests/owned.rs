@@ -15,8 +15,11 @@ fn setup() -> (TempDir, Store, Stream) {
     for index in 0..60_u8 {
         let (key, data, metadata) = expected(index);
         let record = PutRecord::new(&key, &data).metadata(&metadata);
-        let record =
-            if index % 3 == 0 { record.explicit_hash_key(HashKey::from(u128::from(index))) } else { record };
+        let record = if index.is_multiple_of(3) {
+            record.explicit_hash_key(HashKey::from(u128::from(index)))
+        } else {
+            record
+        };
         stream.put_record(&record).unwrap();
     }
     assert!(stream.stats()[0].segments > 5);
@@ -41,7 +44,10 @@ fn check(records: &[OwnedRecord]) {
         assert_eq!(record.partition_key().unwrap(), key);
         assert!(record.data() == &data, "record {index}");
         assert!(record.metadata() == &metadata, "record {index}");
-        assert_eq!(record.explicit_hash_key(), (index % 3 == 0).then(|| HashKey::from(u128::from(index))));
+        assert_eq!(
+            record.explicit_hash_key(),
+            index.is_multiple_of(3).then(|| HashKey::from(u128::from(index)))
+        );
     }
 }
 

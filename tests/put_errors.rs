@@ -88,7 +88,7 @@ fn ten_mebibytes_with_the_key_and_not_one_more() {
         let data = vec![7; MAX_RECORD - key.len() + 1];
         match put_all_ways(&stream, &PutRecord::new(key, &data)) {
             Err(PutError::RecordTooLarge { len, max }) => {
-                assert_eq!((len, max), (MAX_RECORD + 1, MAX_RECORD))
+                assert_eq!((len, max), (MAX_RECORD + 1, MAX_RECORD));
             }
             other => panic!("{other:?}"),
         }
@@ -115,7 +115,7 @@ fn metadata_up_to_64_kibibytes() {
     let metadata = vec![9; MAX_METADATA + 1];
     match put_all_ways(&stream, &PutRecord::new("k", b"v").metadata(&metadata)) {
         Err(PutError::MetadataTooLarge { len, max }) => {
-            assert_eq!((len, max), (MAX_METADATA + 1, MAX_METADATA))
+            assert_eq!((len, max), (MAX_METADATA + 1, MAX_METADATA));
         }
         other => panic!("{other:?}"),
     }

@@ -100,12 +100,13 @@ impl Identity {
             return Err(IdentityFault::Magic);
         }
         let version = reader.u32();
-        if version > FORMAT_VERSION {
-            return Err(IdentityFault::NewerFormat { found: version });
-        }
         let (expected, found) = checksums(page, IDENTITY_CRC, &[]).ok_or(IdentityFault::Fields)?;
         if expected != found {
             return Err(IdentityFault::Checksum { expected, found });
+        }
+        // Only now: a flipped bit does not pass for a newer format.
+        if version > FORMAT_VERSION {
+            return Err(IdentityFault::NewerFormat { found: version });
         }
         let _page = reader.u32();
         let id = reader.take();

@@ -40,7 +40,7 @@ struct Envelope<'a> {
 /// As the bytes of a file.
 pub(crate) fn encode<T: Serialize>(body: &T) -> Result<Vec<u8>, ManifestFault> {
     let body = serde_json::to_string(body).map_err(syntax)?;
-    let crc32 = checksum(&body);
+    let crc32 = checksum(FORMAT, &body);
     Ok(format!("{{\"format\":{FORMAT},\"crc32\":\"{crc32}\",\"body\":{body}}}\n").into_bytes())
 }
 
@@ -48,18 +48,20 @@ pub(crate) fn encode<T: Serialize>(body: &T) -> Result<Vec<u8>, ManifestFault> {
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ManifestFault> {
     let text = std::str::from_utf8(bytes).map_err(syntax)?;
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(syntax)?;
-    if envelope.format > FORMAT {
-        return Err(ManifestFault::NewerFormat { found: envelope.format });
-    }
-    let expected = checksum(envelope.body.get());
+    let expected = checksum(envelope.format, envelope.body.get());
     if expected != envelope.crc32 {
         return Err(ManifestFault::Checksum { expected, found: envelope.crc32 });
+    }
+    // Only now: a flipped bit does not pass for a newer format.
+    if envelope.format > FORMAT {
+        return Err(ManifestFault::NewerFormat { found: envelope.format });
     }
     serde_json::from_str(envelope.body.get()).map_err(syntax)
 }
 
-fn checksum(body: &str) -> String {
-    format!("{:08x}", crc32fast::hash(body.as_bytes()))
+/// Covers the format, a space and the body.
+fn checksum(format: u32, body: &str) -> String {
+    format!("{:08x}", crc32fast::hash(format!("{format} {body}").as_bytes()))
 }
 
 fn syntax(error: impl std::error::Error) -> ManifestFault {

@@ -97,6 +97,16 @@ fn create_dirs(storage: &dyn Storage, path: &Path) -> Result<(), OpenError> {
     sync_dir(storage, parent(path))
 }
 
+/// Creates a directory unless it is there.
+fn ensure_dir(storage: &dyn Storage, path: &Path) -> Result<(), OpenError> {
+    match storage.create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(IoError::new("create", path, error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -111,12 +121,7 @@ fn create_store(options: &StoreOptions, layout: &Layout) -> Result<(), OpenError
     // An attempt that was killed may have created the directory without making that durable.
     sync_dir(storage, parent(layout.root()))?;
     for dir in [layout.streams(), layout.scratch()] {
-        match storage.create_dir(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(IoError::new("create", &dir, error).into());
-            }
-            _ => {}
-        }
+        ensure_dir(storage, &dir)?;
     }
     // Once there is a manifest, the directories are there.
     sync_dir(storage, layout.root())?;
@@ -147,6 +152,8 @@ pub(crate) fn open_streams(
     let started = Instant::now();
     let storage = &*context.storage;
     let scratch = layout.scratch();
+    // It is empty between runs, and empty directories get lost in copies.
+    ensure_dir(storage, &scratch)?;
     for entry in storage.list(&scratch).map_err(IoError::context("list", &scratch))? {
         let path = scratch.join(&entry.name);
         remove_tree(storage, &path).map_err(IoError::context("remove", &path))?;
