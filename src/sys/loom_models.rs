@@ -78,7 +78,7 @@ fn loom_what_is_published_is_whole() {
 /// A reader that finds a segment closed has its last frame, and finds the next segment in the list.
 ///
 /// Catches: closing before the next segment is in the list; `close` storing with `Relaxed`, or an end that is not the
-/// last; a frame appended after closing; "closed" in a word of its own that is loaded after the end.
+/// last; "closed" in a word of its own that is loaded after the end.
 #[test]
 fn loom_a_closed_segment_has_a_successor() {
     type List = RwLock<Vec<Arc<Segment<2>>>>;
@@ -132,7 +132,7 @@ impl Drop for Mapping {
 /// find it.
 ///
 /// Catches: unmapping when the segment leaves the list instead of when the last holder lets go; a reader that uses the
-/// mapping after letting go of it.
+/// mapping without holding it.
 #[test]
 fn loom_a_removed_segment_stays_mapped_while_it_is_read() {
     loom::model(|| {
