@@ -11,6 +11,8 @@
 )]
 
 pub(crate) mod clock;
+#[cfg(all(test, loom))]
+mod loom_models;
 pub(crate) mod mapping;
 #[cfg(feature = "testing")]
 pub(crate) mod memory;
