@@ -80,6 +80,11 @@ pub use stream::sequence_number::{ParseSequenceNumberError, SequenceNumber};
 pub use stream::shard_id::{ParseShardIdError, ShardId};
 pub use sys::clock::{Clock, SystemClock, Timestamp};
 
+/// What fuzzing reaches besides the public API.
+#[cfg(any(fuzzing, feature = "internals"))]
+#[doc(hidden)]
+pub mod internals;
+
 /// The code in the README is compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
