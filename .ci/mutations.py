@@ -30,6 +30,8 @@ MUTATIONS = [
      "    sync_dir(storage, &streams)?;\n    let mut manifests", "    let mut manifests", "power_cut"),
     ("found-frames-sync", "recovered records are served before they are durable", "src/log/recovery/examine.rs",
      'self.file.sync_data().map_err(failed("sync"))?;', "", "power_cut"),
+    ("trust-killed-recovery", "what a killed recovery has sealed is used before that is durable", "src/log/recovery/examine.rs",
+     "slot.state == SlotState::Sealed && by_recovery(slot)", "slot.state == SlotState::Open && by_recovery(slot)", "power_cut"),
     ("reuse-numbers", "after an unclean stop numbers go on behind the last record found", "src/log/recovery/mod.rs",
      "self.next = if complete { extent.next } else { self.bound };", "self.next = extent.next;", "power_cut"),
     ("no-wait", "Immediate returns without waiting for the sync", "src/stream/core.rs",

@@ -507,3 +507,58 @@ impl History {
         }
     }
 }
+
+/// A recovery that was killed leaves slots that are written and not durable. The next one must not build on them.
+#[test]
+fn a_recovery_that_is_killed_at_any_step_is_done_again() {
+    let options = |disk: &Disk| {
+        Store::options().storage(disk).maintenance(Maintenance::Manual).segment_len(64 * 1024, 64 * 1024)
+    };
+    let put = |stream: &Stream, data: &[u8], durability| {
+        stream.put_record(&PutRecord::new("k", data).durability(durability)).unwrap();
+    };
+    let disk = Disk::new();
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    put(&stream, b"durable", Durability::Immediate);
+    put(&stream, b"buffered", Durability::Buffered);
+    let found = disk.kill();
+    drop((store, stream));
+    for step in 0.. {
+        let mut finished = false;
+        for seed in 0..12 {
+            let disk = found.duplicate().unwrap();
+            disk.plan(move |call| if call.step >= step { Verdict::Kill } else { Verdict::Proceed });
+            let store = options(&disk).open("data");
+            finished = !disk.is_off();
+            let disk = disk.kill();
+            drop(store);
+
+            let store = options(&disk).open("data").unwrap();
+            let stream = store.open_stream("s").unwrap();
+            put(&stream, b"after", Durability::Immediate);
+            put(&stream, b"and more", Durability::Immediate);
+            let disk = disk.cut_power(seed);
+            drop((store, stream));
+
+            let store = options(&disk).open("data").unwrap();
+            let report = store.recovery_report();
+            assert!(!report.is_damaged(), "step {step}, seed {seed}: {report:#?}");
+            let stream = store.open_stream("s").unwrap();
+            let mut reader = stream.reader(stream.shards()[0].id, Position::TrimHorizon).unwrap();
+            let mut data = Vec::new();
+            while let Some(record) = reader.next().unwrap() {
+                data.push(record.data().to_vec());
+            }
+            assert_eq!(
+                data,
+                [&b"durable"[..], b"buffered", b"after", b"and more"],
+                "step {step}, seed {seed}"
+            );
+        }
+        if finished {
+            assert!(step > 10, "recovery had no steps");
+            return;
+        }
+    }
+}

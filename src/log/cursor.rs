@@ -59,6 +59,8 @@ struct Place {
     segment: Arc<Segment>,
     owner: Owner,
     offset: usize,
+    /// The next frame's number is not below this.
+    next: u64,
     /// The reader was told that the file ends too early, and has chosen to go on.
     cut_off_passed: bool,
 }
@@ -211,6 +213,7 @@ impl Cursor {
     fn open(&self, segment: Arc<Segment>) -> Result<Place, CursorError> {
         let region = segment.region(self.log.context())?;
         Ok(Place {
+            next: segment.base(),
             segment,
             owner: Owner::new(region, HEADER_LEN),
             offset: HEADER_LEN,
@@ -231,6 +234,7 @@ impl Cursor {
         match Frame::decode(bytes, offset, place.segment.signature(), self.check) {
             Ok(frame) => {
                 place.offset = offset + frame.padded_len;
+                place.next = frame.sequence.saturating_add(frame.row_count());
                 Ok(Some((frame, &place.owner)))
             }
             Err(fault) => Err(place.corrupt(fault)),
@@ -380,19 +384,21 @@ impl Place {
     /// which merely looks like a frame does not pass.
     fn resynchronise(&mut self) {
         let end = self.owner.region.extent().end;
-        let mut offset = self.offset;
-        self.cut_off_passed = offset >= end;
-        loop {
+        let signature = self.segment.signature();
+        let region = &self.owner.region;
+        let decode = |offset, check| {
+            let bytes = region.bytes(offset..end).unwrap_or_default();
+            Frame::decode(bytes, offset, signature, check)
+        };
+        // Where the header can be trusted, so can the length: nothing inside the frame is taken for another.
+        let mut offset = match decode(self.offset, Check::Header) {
+            Ok(frame) => self.offset + frame.padded_len,
+            Err(_) => self.offset + FRAME_ALIGNMENT,
+        };
+        while offset < end && !decode(offset, Check::All).is_ok_and(|frame| frame.sequence >= self.next) {
             offset += FRAME_ALIGNMENT;
-            if offset >= end {
-                self.offset = end;
-                return;
-            }
-            let bytes = self.owner.region.bytes(offset..end).unwrap_or_default();
-            if Frame::decode(bytes, offset, self.segment.signature(), Check::All).is_ok() {
-                self.offset = offset;
-                return;
-            }
         }
+        self.offset = offset.min(end);
+        self.cut_off_passed = offset >= end;
     }
 }

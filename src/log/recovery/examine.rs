@@ -184,10 +184,16 @@ impl Found {
             SlotKind::Clean => last && !short && self.is_blank_at(start.end)?,
             SlotKind::Blank | SlotKind::Open | SlotKind::Damaged => false,
         };
+        let failed = |action| IoError::context(action, &self.path);
+        // Sealed by a recovery, which may have been killed before that was durable. Were the slot lost after the next segment
+        // is used, the leap in the numbers would look like lost records.
+        let by_recovery = |slot: Slot| slot.successor_base > slot.next || slot.frames == 0;
+        if self.slot().is_some_and(|slot| slot.state == SlotState::Sealed && by_recovery(slot)) {
+            self.file.sync_data().map_err(failed("sync"))?;
+        }
         let (extent, tail) = if settled || short {
             (start, None)
         } else {
-            let failed = |action| IoError::context(action, &self.path);
             self.file.sync_data().map_err(failed("sync"))?;
             let capacity = full_len.min(self.len);
             let Scan { extent, tail } =

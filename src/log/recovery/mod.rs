@@ -81,7 +81,14 @@ pub(crate) fn recover(
     }
     let mut recovery = Recovery::new(context, first, trim);
     let later_durable = later_durable(&found);
-    let next_bases: Vec<_> = found.iter().skip(1).map(|next| next.base.or(next.first_frame)).collect();
+    // Behind a missing file nothing can be said of this one's end.
+    let next_bases: Vec<_> = found
+        .windows(2)
+        .map(|pair| match pair {
+            [this, next] if next.ordinal == this.ordinal + 1 => next.base.or(next.first_frame),
+            _ => None,
+        })
+        .collect();
     let count = found.len();
     for (index, found) in found.into_iter().enumerate() {
         let surroundings = Surroundings {
