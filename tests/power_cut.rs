@@ -181,8 +181,8 @@ impl History {
                         }
                         return store;
                     }
-                    // The cut came with the last call of the opening; nothing was done with the store.
-                    std::mem::forget(store);
+                    // The cut came with the last call of the opening; nothing was done with the store, and its disk is gone.
+                    drop(store);
                 }
                 Err(error) => {
                     assert!(self.disk.is_off(), "opening failed on a sound disk: {error:?}");
@@ -251,10 +251,8 @@ impl History {
         self.killed = self.kill_planned;
         self.count_stop();
         self.disk = self.disk.cut_power(self.rng.u64(..));
-        if self.kill_planned {
-            // The process is gone, its destructors are not run.
-            std::mem::forget(store);
-        }
+        // Its disk is gone: closing does nothing any more.
+        drop(store);
     }
 
     fn work(&mut self, store: &Store) {
