@@ -199,3 +199,23 @@ fn a_failed_creation_leaves_no_stream_and_its_name_free() {
         assert_eq!(store.list_streams(), ["s"], "{operation:?}");
     }
 }
+
+#[test]
+fn that_there_will_be_no_room_is_known_before_a_put_fails() {
+    let disk = Disk::new();
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    stream.put("k", [1; 15_000]).unwrap();
+    disk.set_capacity(Some(disk.used() + 1000));
+    assert!(stream.stats()[0].preparation_failure.is_none());
+    // The segment is half full: its successor is prepared in the background, and that fails.
+    stream.put("k", [2; 15_000]).unwrap();
+    store.maintain();
+    let failure = stream.stats()[0].preparation_failure.clone().unwrap();
+    assert_eq!(failure.source.kind(), ErrorKind::StorageFull, "{failure}");
+    stream.put("k", [3; 15_000]).unwrap();
+    assert!(matches!(stream.put("k", [4; 15_000]), Err(PutError::StorageFull { .. })));
+    disk.set_capacity(None);
+    stream.put("k", [4; 15_000]).unwrap();
+    assert!(stream.stats()[0].preparation_failure.is_none());
+}

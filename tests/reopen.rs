@@ -68,3 +68,26 @@ fn records_survive_without_a_close() {
     assert!(put.sequence_number.as_u128() > newest);
     assert_eq!(read_all(&stream).len(), before.len() + 1);
 }
+
+#[test]
+fn opening_tells_how_far_it_has_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    let store = Store::open(&path).unwrap();
+    store.create_stream("a", StreamOptions::new().shards(5)).unwrap();
+    store.create_stream("b", StreamOptions::new().shards(3)).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = std::sync::Arc::clone(&seen);
+    let store = Store::options()
+        .on_recovery_progress(move |progress| {
+            sink.lock().unwrap().push((progress.shards_done, progress.shards_total));
+        })
+        .open(&path)
+        .unwrap();
+    assert!(store.recovery_report().is_clean());
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=8).map(|done| (done, 8)).collect::<Vec<_>>());
+}

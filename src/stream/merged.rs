@@ -14,6 +14,26 @@ use super::shard_map::Shard;
 
 /// Reads several shards as one, by arrival time; records of the same time come in the order of their shards. Within
 /// a shard the order is always the shard's own.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let store = riverbed::Store::open(directory.path().join("data"))?;
+/// use riverbed::{Position, ReaderOptions, StreamOptions};
+///
+/// let clicks = store.create_stream("clicks", StreamOptions::new().shards(4))?;
+/// for key in ["ann", "bob", "cem"] {
+///     clicks.put(key, b"hello")?;
+/// }
+/// let mut all = clicks.merged_reader(Position::TrimHorizon, ReaderOptions::new())?;
+/// let mut keys = Vec::new();
+/// while let Some(record) = all.next()? {
+///     keys.push(record.partition_key()?.to_owned());
+/// }
+/// assert_eq!(keys, ["ann", "bob", "cem"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MergedReader {
     readers: Vec<Reader>,

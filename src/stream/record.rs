@@ -15,6 +15,24 @@ use super::shard_id::ShardId;
 
 /// A record in place: everything in it is borrowed from the mapped segment. It lives until the reader moves on;
 /// [`to_bytes`](Self::to_bytes) and [`to_owned`](Self::to_owned) keep it longer, still without copying.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let store = riverbed::Store::open(directory.path().join("data"))?;
+/// use riverbed::{Position, PutRecord, StreamOptions};
+///
+/// let clicks = store.create_stream("clicks", StreamOptions::new())?;
+/// let put = clicks.put_record(&PutRecord::new("user-42", b"hello").metadata(b"trace=1"))?;
+/// let mut reader = clicks.reader(put.shard_id, Position::AtSequenceNumber(put.sequence_number))?;
+/// if let Some(record) = reader.next()? {
+///     assert_eq!(record.sequence_number(), put.sequence_number);
+///     assert_eq!((record.partition_key()?, record.data()), ("user-42", &b"hello"[..]));
+///     assert_eq!(record.metadata(), b"trace=1");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
     frame: Frame<'a>,
