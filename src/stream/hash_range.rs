@@ -51,6 +51,31 @@ impl HashKeyRange {
         self.start <= hash_key && hash_key <= self.end
     }
 
+    /// Whether one range begins where the other ends, so that they can be merged; in either order. What Kinesis's
+    /// `MergeShards` asks of two shards.
+    pub fn is_adjacent_to(&self, other: &Self) -> bool {
+        let ends_before =
+            |first: &Self, second: &Self| first.end.as_u128().checked_add(1) == Some(second.start.as_u128());
+        ends_before(self, other) || ends_before(other, self)
+    }
+
+    /// The range in two, of which the second begins with `new_start`. `None` unless `new_start` is above the hash key
+    /// that follows `start`, and below `end`: what Kinesis's `SplitShard` asks of its `NewStartingHashKey`.
+    ///
+    /// ```
+    /// use riverbed::{HashKey, HashKeyRange};
+    ///
+    /// let middle = HashKey::from(1 << 127);
+    /// let halves = HashKeyRange::ALL.split_at(middle);
+    /// assert!(halves.is_some_and(|(low, high)| high.start == middle && low.is_adjacent_to(&high)));
+    /// ```
+    pub fn split_at(&self, new_start: HashKey) -> Option<(Self, Self)> {
+        let low_end = new_start.as_u128().checked_sub(1).map(HashKey::from)?;
+        let allowed = self.start < low_end && new_start < self.end;
+        allowed
+            .then_some((Self { start: self.start, end: low_end }, Self { start: new_start, end: self.end }))
+    }
+
     /// Which part of all hash keys the range has: 1 for all of them.
     #[expect(clippy::cast_precision_loss, reason = "a share is for people to read")]
     pub fn share(&self) -> f64 {
@@ -79,5 +104,40 @@ mod tests {
                 assert_eq!(pair[0].end.as_u128() + 1, pair[1].start.as_u128(), "{count}");
             }
         }
+    }
+
+    fn range(start: u128, end: u128) -> HashKeyRange {
+        HashKeyRange { start: HashKey::from(start), end: HashKey::from(end) }
+    }
+
+    #[test]
+    fn a_split_leaves_more_than_one_hash_key_on_both_sides() {
+        let (start, end) = (100, 200);
+        for new_start in [0, 99, 100, 101, 200, 201, u128::MAX] {
+            assert_eq!(range(start, end).split_at(HashKey::from(new_start)), None, "{new_start}");
+        }
+        for new_start in 102..200 {
+            let (low, high) = range(start, end).split_at(HashKey::from(new_start)).unwrap();
+            assert_eq!((low, high), (range(start, new_start - 1), range(new_start, end)));
+            assert!(low.is_adjacent_to(&high));
+        }
+        assert_eq!(range(0, 2).split_at(HashKey::from(1)), None);
+        assert_eq!(range(u128::MAX - 1, u128::MAX).split_at(HashKey::MAX), None);
+        assert_eq!(HashKeyRange::ALL.split_at(HashKey::MIN), None);
+        assert_eq!(HashKeyRange::ALL.split_at(HashKey::MAX), None);
+    }
+
+    #[test]
+    fn adjacent_ranges_have_nothing_between_them_and_nothing_in_common() {
+        let ranges = HashKeyRange::uniform(NonZeroU32::new(3).unwrap());
+        for (first, a) in ranges.iter().enumerate() {
+            for (second, b) in ranges.iter().enumerate() {
+                assert_eq!(a.is_adjacent_to(b), first.abs_diff(second) == 1, "{first} {second}");
+            }
+        }
+        assert!(!range(0, 5).is_adjacent_to(&range(5, 9)));
+        assert!(!range(0, 5).is_adjacent_to(&range(7, 9)));
+        // The last hash key is not followed by the first one.
+        assert!(!range(9, u128::MAX).is_adjacent_to(&range(0, 5)));
     }
 }
