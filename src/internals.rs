@@ -1,4 +1,7 @@
-//! Decoders, for the fuzz targets. No part of the API.
+//! Decoders for the fuzz targets, levels of MD5 for a benchmark. No part of the API.
+
+#[cfg(feature = "internals")]
+pub mod md5;
 
 use crate::log::frame::{Check, Frame};
 use crate::log::header::{IDENTITY_LEN, Identity, SLOT_LEN, Slot};

@@ -80,7 +80,7 @@ pub use stream::sequence_number::{ParseSequenceNumberError, SequenceNumber};
 pub use stream::shard_id::{ParseShardIdError, ShardId};
 pub use sys::clock::{Clock, SystemClock, Timestamp};
 
-/// What fuzzing reaches besides the public API.
+/// What fuzzing and benchmarks reach besides the public API.
 #[cfg(any(fuzzing, feature = "internals"))]
 #[doc(hidden)]
 pub mod internals;

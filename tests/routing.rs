@@ -75,3 +75,39 @@ fn a_stream_routes_by_the_same_ranges() {
         }
     }
 }
+
+/// A batch's keys are hashed together, whatever is among them; a record by itself is not.
+#[test]
+fn a_batch_routes_as_single_records_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path().join("data")).unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(16)).unwrap();
+    // Keys of one to seventeen of MD5's blocks, of which some are of one length and some are too long.
+    let texts: Vec<String> = (0..400)
+        .map(|index| match index % 5 {
+            0 => format!("user-{index}"),
+            1 => "\u{1f30a}".repeat(index % 256 + 1),
+            2 => "k".repeat(index % 257),
+            3 => format!("{index:k<55}"),
+            _ => format!("{index:k<56}"),
+        })
+        .collect();
+    let known = PartitionKey::new("known").unwrap();
+    let records: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| match index % 11 {
+            3 => PutRecord::new(&known, text),
+            7 => PutRecord::new(text, text).explicit_hash_key(HashKey::from(u128::MAX / 400 * index as u128)),
+            _ => PutRecord::new(text, text),
+        })
+        .collect();
+    for len in [1, 2, 3, 31, 32, 33, records.len()] {
+        let results = stream.put_records(&records[..len]).into_results();
+        assert_eq!(results.len(), len);
+        for (record, result) in records.iter().zip(results) {
+            let alone = stream.put_record(record).map(|put| put.shard_id);
+            assert_eq!(result.map(|put| put.shard_id).ok(), alone.ok(), "{}", record.partition_key());
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::log::shard_log::ShardLog;
 
 use super::error::PutError;
 use super::hash_key::HashKey;
-use super::put::{Key, Put, PutRecord, PutRecords};
+use super::put::{self, Key, Put, PutRecord, PutRecords};
 use super::retention::{self, RetainError, Retention};
 use super::sequence_number::SequenceNumber;
 use super::shard_map::{Shard, ShardMap};
@@ -65,8 +65,8 @@ impl StreamCore {
         // The records of each shard, in the order given. Most batches touch few shards of many.
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut group_of_shard: Vec<Option<usize>> = vec![None; self.shards.all().len()];
-        for (index, record) in records.iter().enumerate() {
-            let routed = check(record).and_then(|()| self.route_index(record));
+        for (index, (record, hash_key)) in records.iter().zip(put::hash_keys(records)).enumerate() {
+            let routed = check(record).and_then(|()| self.route_index(hash_key));
             // A place holder until the record's shard has been written to.
             results.push(Err(PutError::Closed));
             match routed {
@@ -138,11 +138,11 @@ impl StreamCore {
     }
 
     fn route(&self, record: &PutRecord<'_>) -> Result<&Shard, PutError> {
-        self.route_index(record).map(|(_, shard)| shard)
+        let hash_key = record.explicit_hash_key.unwrap_or_else(|| record.key.hash_key());
+        self.route_index(hash_key).map(|(_, shard)| shard)
     }
 
-    fn route_index(&self, record: &PutRecord<'_>) -> Result<(usize, &Shard), PutError> {
-        let hash_key = record.explicit_hash_key.unwrap_or_else(|| record.key.hash_key());
+    fn route_index(&self, hash_key: HashKey) -> Result<(usize, &Shard), PutError> {
         let index = self.shards.index_of(hash_key);
         // The shards cover every hash key; `Closed` is what is left should they not.
         self.shards.get(index).map(|shard| (index, shard)).ok_or(PutError::Closed)

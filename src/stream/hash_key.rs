@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use md5::{Digest, Md5};
+use crate::sys::md5;
 
 /// A place in the space of 2^128 hash keys that the shards of a stream share: the MD5 of a partition key's UTF-8, read
 /// as a big-endian number, exactly as in Kinesis.
@@ -24,7 +24,8 @@ pub struct HashKey(u128);
 /// Text that is not a hash key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{found}' is not a hash key: expected a decimal number from 0 to {}, without sign or leading zeros",
+    "'{found}' is not a hash key: expected a decimal number from 0 to {}, without sign or leading zeros; \
+     for the hash key of a partition key use `HashKey::of`",
     u128::MAX
 )]
 pub struct ParseHashKeyError {
@@ -39,7 +40,17 @@ impl HashKey {
 
     /// The hash key of a partition key.
     pub fn of(partition_key: &str) -> Self {
-        Self(u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into()))
+        Self(md5::digest(partition_key.as_bytes()))
+    }
+
+    /// Calls `found` with the place of each partition key and its hash key; in any order. For many keys this takes a
+    /// fraction of the time that [`of`](Self::of) takes.
+    pub(crate) fn of_each<'k>(
+        partition_keys: impl Iterator<Item = (usize, &'k str)> + Clone,
+        mut found: impl FnMut(usize, Self),
+    ) {
+        let keys = partition_keys.map(|(place, key)| (place, key.as_bytes()));
+        md5::digest_each(md5::Level::best(), keys, |place, digest| found(place, Self(digest)));
     }
 
     /// As a number.

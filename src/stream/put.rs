@@ -128,6 +128,24 @@ impl<'a> PutRecord<'a> {
     }
 }
 
+/// The hash keys that route the records, in their order. Those of keys that are not allowed are not computed: such
+/// records go nowhere.
+pub(crate) fn hash_keys(records: &[PutRecord<'_>]) -> Vec<HashKey> {
+    let known = |record: &PutRecord<'_>| record.explicit_hash_key.or(record.key.hash_key);
+    let mut hash_keys: Vec<_> = records.iter().map(|record| known(record).unwrap_or(HashKey::MIN)).collect();
+    let unknown = records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| known(record).is_none() && record.key.validate().is_ok())
+        .map(|(index, record)| (index, record.key.text));
+    HashKey::of_each(unknown, |index, computed| {
+        if let Some(hash_key) = hash_keys.get_mut(index) {
+            *hash_key = computed;
+        }
+    });
+    hash_keys
+}
+
 /// Where a record went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Put {

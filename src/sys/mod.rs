@@ -2,18 +2,20 @@
 //!
 //! Everything above this module is safe Rust. What it needs from here: [`storage`] (files and directories
 //! behind one small trait, so that tests can cut the power), [`region`] (a mapped file as an append-only
-//! run of bytes with one writer and any number of readers), [`clock`] and [`sync`] (atomics that `loom`
-//! can see).
+//! run of bytes with one writer and any number of readers), [`clock`], [`sync`] (atomics that `loom` can see)
+//! and [`md5`] (of many keys at once).
 
 #![expect(
     unsafe_code,
-    reason = "mapped memory is reached through raw pointers; this module is where that is argued"
+    reason = "mapped memory is reached through raw pointers, and vectors need a processor that has them; this module \
+              is where that is argued"
 )]
 
 pub(crate) mod clock;
 #[cfg(all(test, loom))]
 mod loom_models;
 pub(crate) mod mapping;
+pub(crate) mod md5;
 #[cfg(feature = "testing")]
 pub(crate) mod memory;
 pub(crate) mod os;
