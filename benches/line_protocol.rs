@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use riverbed::line_protocol::{Dialect, LineWriter, ParseOptions, Parser};
-use riverbed::point::Timestamp;
+use riverbed::point::PointTime;
 
 const FILES: [&str; 2] = ["nab_metrics.lp", "bay-area-weather.lp"];
-const NO_TIME: Timestamp = Timestamp::from_nanos(0);
+const NO_TIME: PointTime = PointTime::from_nanos(0);
 
 /// The body in a file of real data, from the folder that `RIVERBED_DATA` names or else `../shared/data`.
 fn body(name: &str) -> Option<String> {

@@ -5,11 +5,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use riverbed::line_protocol::{Dialect, LineWriter, ParseOptions, Parser};
-use riverbed::point::Timestamp;
+use riverbed::point::PointTime;
 
 fuzz_target!(|input: &[u8]| {
     for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
-        let options = ParseOptions::new(dialect, Timestamp::from_nanos(946_815_194_123_456_789));
+        let options = ParseOptions::new(dialect, PointTime::from_nanos(946_815_194_123_456_789));
         let mut parser = Parser::new(input, options);
         while let Some(read) = parser.next_point() {
             match read {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use riverbed::line_protocol::{Dialect, FieldValueRef, LineWriter, ParseError, ParseOptions, Parser};
-use riverbed::point::{FieldValue, Point, Precision, Timestamp};
+use riverbed::point::{FieldValue, Point, PointTime, Precision};
 use serde_json::Value;
 
 use crate::support::{base64, data_file};
@@ -132,7 +132,7 @@ fn decode_cases(corpus: &Value, dialect: Dialect) -> (BTreeMap<String, Tally>, V
     for case in corpus["decode"].as_object().unwrap().values() {
         let (input, output) = (&case["input"], &case["output"]);
         let text = bytes(&input["text"]);
-        let clock = Timestamp::from_nanos(input["defaultTime"].as_i64().unwrap());
+        let clock = PointTime::from_nanos(input["defaultTime"].as_i64().unwrap());
         let options =
             ParseOptions::new(dialect, clock).precision(precision(input["precision"].as_str().unwrap()));
         let ours = read(&text, options);
@@ -222,7 +222,7 @@ fn point(point: &Value) -> Point {
     let text = |value: &Value| String::from_utf8(bytes(value)).unwrap();
     let list = |key: &str| point[key].as_array().cloned().unwrap_or_default();
     let mut built =
-        Point::new(text(&point["name"])).time(Timestamp::from_nanos(point["time"].as_i64().unwrap()));
+        Point::new(text(&point["name"])).time(PointTime::from_nanos(point["time"].as_i64().unwrap()));
     for tag in list("tags") {
         built.set_tag(text(&tag["key"]), text(&tag["value"]));
     }

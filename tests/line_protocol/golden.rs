@@ -8,11 +8,11 @@
 use std::path::Path;
 
 use riverbed::line_protocol::{Dialect, FieldRef, FieldValueRef, ParseOptions, Parser, TagRef};
-use riverbed::point::Timestamp;
+use riverbed::point::PointTime;
 use serde_json::{Value, json};
 
 /// The time of points that bring none.
-const CLOCK: Timestamp = Timestamp::from_nanos(1_657_729_063_123_456_789);
+const CLOCK: PointTime = PointTime::from_nanos(1_657_729_063_123_456_789);
 
 fn value(value: FieldValueRef<'_>) -> Value {
     match value {

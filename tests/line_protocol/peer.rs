@@ -6,7 +6,7 @@
 use influxdb_line_protocol as peer;
 use proptest::prelude::*;
 use riverbed::line_protocol::{Dialect, FieldValueRef, ParseOptions, Parser, PointRef, Reason};
-use riverbed::point::Timestamp;
+use riverbed::point::PointTime;
 
 use crate::bodies::{body, cases};
 
@@ -38,7 +38,7 @@ fn assert_same(ours: &PointRef<'_, '_>, theirs: &peer::ParsedLine<'_>, body: &st
 }
 
 fn compare(body: &str) {
-    let options = ParseOptions::new(Dialect::V3, Timestamp::from_nanos(NO_TIME));
+    let options = ParseOptions::new(Dialect::V3, PointTime::from_nanos(NO_TIME));
     let mut parser = Parser::new(body.as_bytes(), options);
     for theirs in peer::parse_lines(body) {
         let ours = parser.next_point().unwrap_or_else(|| panic!("a line is missing: {theirs:?} in {body:?}"));

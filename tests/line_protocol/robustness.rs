@@ -4,14 +4,14 @@
 
 use proptest::prelude::*;
 use riverbed::line_protocol::{Dialect, LineWriter, ParseOptions, Parser};
-use riverbed::point::{Precision, Timestamp};
+use riverbed::point::{PointTime, Precision};
 
 use crate::bodies::{body, cases};
 
 fn survive(input: &[u8], clock: i64, precision: Precision) {
     for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
         let mut parser =
-            Parser::new(input, ParseOptions::new(dialect, Timestamp::from_nanos(clock)).precision(precision));
+            Parser::new(input, ParseOptions::new(dialect, PointTime::from_nanos(clock)).precision(precision));
         let mut lines = 0;
         let mut last_line = 1;
         while let Some(point) = parser.next_point() {

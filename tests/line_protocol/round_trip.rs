@@ -6,12 +6,12 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use riverbed::line_protocol::{Dialect, LineWriter, ParseOptions, Parser, WriteError};
-use riverbed::point::{FieldValue, Point, Precision, Timestamp};
+use riverbed::point::{FieldValue, Point, PointTime, Precision};
 
 use crate::bodies::cases;
 
 const DIALECTS: [Dialect; 3] = [Dialect::V2Server, Dialect::V2Library, Dialect::V3];
-const CLOCK: Timestamp = Timestamp::from_nanos(1_657_729_063_000_000_000);
+const CLOCK: PointTime = PointTime::from_nanos(1_657_729_063_000_000_000);
 
 /// Text in which the bytes that mean something are common.
 fn odd_text() -> impl Strategy<Value = String> {
@@ -47,7 +47,7 @@ fn point<T: Strategy<Value = String> + 'static>(
 ) -> BoxedStrategy<Point> {
     let tags = prop::collection::vec((text(), text()), 0..4);
     let fields = prop::collection::vec((text(), field_value(strings)), 0..4);
-    let time = prop::option::of(any::<i64>().prop_map(Timestamp::from_nanos));
+    let time = prop::option::of(any::<i64>().prop_map(PointTime::from_nanos));
     (text(), tags, fields, time)
         .prop_map(|(measurement, tags, fields, time)| {
             let mut point = Point::new(measurement);
@@ -126,7 +126,7 @@ proptest! {
 
     #[test]
     fn tame_points_are_never_refused(point in point(tame_text, any::<String>().boxed())) {
-        let nanos = point.timestamp().map_or(0, Timestamp::as_nanos);
+        let nanos = point.timestamp().map_or(0, PointTime::as_nanos);
         let in_range = (i64::MIN + 2..i64::MAX).contains(&nanos);
         for dialect in DIALECTS {
             let line = LineWriter::new().dialect(dialect).line(&point);
@@ -148,7 +148,7 @@ proptest! {
     fn times_come_back_in_every_precision(seconds in -9_000_000_000_i64..9_000_000_000) {
         use Precision::{Hours, Microseconds, Milliseconds, Minutes, Nanoseconds, Seconds};
         for precision in [Nanoseconds, Microseconds, Milliseconds, Seconds, Minutes, Hours] {
-            let time = Timestamp::from_nanos(seconds / 3_600 * 3_600_000_000_000);
+            let time = PointTime::from_nanos(seconds / 3_600 * 3_600_000_000_000);
             let point = Point::new("m").field("f", 1_i64).time(time);
             let line = LineWriter::new().precision(precision).line(&point).unwrap();
             let options = ParseOptions::new(Dialect::V2Server, CLOCK).precision(precision);

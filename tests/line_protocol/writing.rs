@@ -3,7 +3,7 @@
 //! Guards against empty lines, and against values that vanish or change without a word.
 
 use riverbed::line_protocol::{Dialect, LineWriter, NonFinite, ParseOptions, Parser, Skipped, WriteError};
-use riverbed::point::{Point, Precision, Timestamp};
+use riverbed::point::{Point, PointTime, Precision};
 
 fn point() -> Point {
     Point::new("m").field("f", 1_i64)
@@ -71,7 +71,7 @@ fn limits_of_each_implementation() {
     assert_eq!(v3.line(&point().field("s", long(65_537))), Err(WriteError::StringTooLong { length: 65_537 }));
     assert!(server.line(&point().field("s", long(100_000))).is_ok());
 
-    let last = point().time(Timestamp::MAX);
+    let last = point().time(PointTime::MAX);
     assert_eq!(server.line(&last), Err(WriteError::TimeOutOfRange));
     assert_eq!(v3.line(&last).unwrap(), "m f=1i 9223372036854775807");
 }
@@ -79,9 +79,9 @@ fn limits_of_each_implementation() {
 #[test]
 fn lines_at_the_limits_are_read_back() {
     let at_limit =
-        Point::new("m").tag("t", "x".repeat(65_535 - 9)).field("f", 1_i64).time(Timestamp::from_nanos(1));
+        Point::new("m").tag("t", "x".repeat(65_535 - 9)).field("f", 1_i64).time(PointTime::from_nanos(1));
     let line = at_limit.to_line_protocol().unwrap();
-    let mut parser = Parser::new(line.as_bytes(), ParseOptions::new(Dialect::V2Server, Timestamp::MIN));
+    let mut parser = Parser::new(line.as_bytes(), ParseOptions::new(Dialect::V2Server, PointTime::MIN));
     assert_eq!(parser.next_point().unwrap().unwrap().to_point().unwrap(), at_limit);
     let beyond = line.replace(" f=", "y f=");
     let mut parser = parser.reuse(beyond.as_bytes());
@@ -91,7 +91,7 @@ fn lines_at_the_limits_are_read_back() {
 
 #[test]
 fn text_that_is_not_utf8_stays_with_the_server() {
-    let mut parser = Parser::new(b"m s=\"\xff\" 1", ParseOptions::new(Dialect::V2Server, Timestamp::MIN));
+    let mut parser = Parser::new(b"m s=\"\xff\" 1", ParseOptions::new(Dialect::V2Server, PointTime::MIN));
     let point = parser.next_point().unwrap().unwrap();
     assert!(point.to_point().is_err());
     let mut out = Vec::new();
@@ -103,7 +103,7 @@ fn text_that_is_not_utf8_stays_with_the_server() {
 
 #[test]
 fn repeated_fields_keep_the_last_value() {
-    let mut parser = Parser::new(b"m b=1,a=2,b=3 1", ParseOptions::new(Dialect::V2Server, Timestamp::MIN));
+    let mut parser = Parser::new(b"m b=1,a=2,b=3 1", ParseOptions::new(Dialect::V2Server, PointTime::MIN));
     let point = parser.next_point().unwrap().unwrap();
     let mut out = Vec::new();
     assert!(LineWriter::new().precision(Precision::Nanoseconds).write_ref(&point, &mut out).is_ok());

@@ -1,6 +1,6 @@
 //! Which implementation's line protocol is meant.
 
-use crate::payload::point::{Precision, Timestamp};
+use crate::payload::point::{PointTime, Precision};
 
 /// An implementation of line protocol to read and write as.
 ///
@@ -55,11 +55,11 @@ impl Dialect {
 
     /// The time of a point that came without one: the clock's, cut to the precision of the write. The Go
     /// implementations cut towards the past, v3 towards 1970.
-    pub(super) fn default_time(self, clock: Timestamp, precision: Precision) -> Timestamp {
+    pub(super) fn default_time(self, clock: PointTime, precision: Precision) -> PointTime {
         let unit = precision.as_nanos();
         let nanos = clock.as_nanos();
         let rest = if self == Self::V3 { nanos % unit } else { nanos.rem_euclid(unit) };
-        Timestamp::from_nanos(nanos.checked_sub(rest).unwrap_or(nanos))
+        PointTime::from_nanos(nanos.checked_sub(rest).unwrap_or(nanos))
     }
 }
 
@@ -80,10 +80,10 @@ mod tests {
 
     #[test]
     fn a_missing_time_is_cut_to_the_precision() {
-        let clock = Timestamp::from_nanos(-1_500_000_000);
+        let clock = PointTime::from_nanos(-1_500_000_000);
         assert_eq!(Dialect::V2Server.default_time(clock, Precision::Seconds).as_nanos(), -2_000_000_000);
         assert_eq!(Dialect::V3.default_time(clock, Precision::Seconds).as_nanos(), -1_000_000_000);
-        let first = Dialect::V2Library.default_time(Timestamp::MIN, Precision::Seconds);
-        assert_eq!(first, Timestamp::MIN);
+        let first = Dialect::V2Library.default_time(PointTime::MIN, Precision::Seconds);
+        assert_eq!(first, PointTime::MIN);
     }
 }

@@ -1,11 +1,11 @@
 //! Limits of the implementations.
 
-use crate::payload::point::Timestamp;
+use crate::payload::point::PointTime;
 
 /// The earliest time that the v2 server keeps: it uses the two lowest values itself.
-pub(super) const MIN_TIME: Timestamp = Timestamp::from_nanos(i64::MIN + 2);
+pub(super) const MIN_TIME: PointTime = PointTime::from_nanos(i64::MIN + 2);
 /// The latest time that the v2 server keeps: it uses the highest value itself.
-pub(super) const MAX_TIME: Timestamp = Timestamp::from_nanos(i64::MAX - 1);
+pub(super) const MAX_TIME: PointTime = PointTime::from_nanos(i64::MAX - 1);
 
 /// The longest measurement with tags that the v2 server takes, in bytes, escape sequences and all; also the
 /// longest one with a field's key and [`FIELD_SEPARATOR_LENGTH`].

@@ -20,6 +20,7 @@ mod point_ref;
 mod reason;
 mod row;
 mod row_writer;
+mod split;
 mod swar;
 mod text;
 mod v2_library;

@@ -3,21 +3,21 @@
 use super::dialect::Dialect;
 use super::limits::{MAX_TIME, MIN_TIME};
 use super::reason::Reason;
-use crate::payload::point::{Precision, Timestamp};
+use crate::payload::point::{PointTime, Precision};
 
 /// How to read a body of line protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParseOptions {
     pub(super) dialect: Dialect,
     pub(super) precision: Precision,
-    clock: Timestamp,
+    clock: PointTime,
 }
 
 impl ParseOptions {
     /// Reads `dialect` with timestamps in nanoseconds. Points without a timestamp happened at `clock`, cut to
     /// the precision.
     #[must_use]
-    pub const fn new(dialect: Dialect, clock: Timestamp) -> Self {
+    pub const fn new(dialect: Dialect, clock: PointTime) -> Self {
         Self { dialect, precision: Precision::Nanoseconds, clock }
     }
 
@@ -29,11 +29,11 @@ impl ParseOptions {
     }
 
     /// When a point happened, by the number at the end of its line, if any.
-    pub(super) fn time(&self, timestamp: Option<i64>) -> Result<Timestamp, Reason> {
+    pub(super) fn time(&self, timestamp: Option<i64>) -> Result<PointTime, Reason> {
         let Some(timestamp) = timestamp else {
             return Ok(self.dialect.default_time(self.clock, self.precision));
         };
-        let time = Timestamp::new(timestamp, self.precision).map_err(|_| Reason::TimeOutOfRange)?;
+        let time = PointTime::new(timestamp, self.precision).map_err(|_| Reason::TimeOutOfRange)?;
         if self.dialect == Dialect::V2Server && !(MIN_TIME..=MAX_TIME).contains(&time) {
             return Err(Reason::TimeOutOfRange);
         }

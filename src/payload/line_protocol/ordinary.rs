@@ -13,7 +13,7 @@ use super::parts::Parts;
 use super::point_ref::{FieldRef, FieldValueRef, TagRef};
 use super::swar;
 use super::text::Text;
-use crate::payload::point::Timestamp;
+use crate::payload::point::PointTime;
 
 /// Longer lines are left to the dialects, so that none of their limits on lengths matters here.
 const MAX_LINE_LENGTH: usize = 65_000;
@@ -21,7 +21,7 @@ const MAX_LINE_LENGTH: usize = 65_000;
 /// A line that was read, and the start of the next one.
 pub(super) struct Ordinary {
     pub(super) next: usize,
-    pub(super) time: Timestamp,
+    pub(super) time: PointTime,
 }
 
 /// Reads the line of `input` at `start`, if it is an ordinary one.

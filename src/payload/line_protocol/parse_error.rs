@@ -10,9 +10,9 @@ use super::reason::Reason;
 ///
 /// ```
 /// use riverbed::line_protocol::{Dialect, ParseOptions, Parser, Reason};
-/// use riverbed::point::Timestamp;
+/// use riverbed::point::PointTime;
 ///
-/// let options = ParseOptions::new(Dialect::V2Server, Timestamp::from_nanos(0));
+/// let options = ParseOptions::new(Dialect::V2Server, PointTime::from_nanos(0));
 /// let mut parser = Parser::new(b"cpu temp=25.3\ncpu temp=\n", options);
 /// assert!(parser.next_point().is_some_and(|point| point.is_ok()));
 ///

@@ -7,7 +7,7 @@ use super::parse_error::ParseError;
 use super::parts::{Fault, Line, Parts, Step};
 use super::point_ref::PointRef;
 use super::{v2_library, v2_server, v3};
-use crate::payload::point::Timestamp;
+use crate::payload::point::PointTime;
 
 /// Reads points out of a body of line protocol, one line at a time.
 ///
@@ -17,13 +17,13 @@ use crate::payload::point::Timestamp;
 ///
 /// ```
 /// use riverbed::line_protocol::{Dialect, FieldValueRef, ParseOptions, Parser};
-/// use riverbed::point::{Precision, Timestamp};
+/// use riverbed::point::{Precision, PointTime};
 ///
 /// let body = b"
 /// cpu,core=0 temp=25.3 1657729063
 /// cpu,core=0 temp=25.4 1657729078
 /// ";
-/// let clock = Timestamp::from_nanos(0);
+/// let clock = PointTime::from_nanos(0);
 /// let options = ParseOptions::new(Dialect::V2Server, clock).precision(Precision::Seconds);
 /// let mut parser = Parser::new(body, options);
 /// let mut temps = Vec::new();
@@ -86,7 +86,7 @@ impl<'a> Parser<'a> {
     /// Reads one line by the rules of the dialect, all of them. `None` at the end of the input, `Some(None)`
     /// for a blank line or a comment.
     #[cold]
-    fn step(&mut self) -> Option<Option<Result<Timestamp, ParseError>>> {
+    fn step(&mut self) -> Option<Option<Result<PointTime, ParseError>>> {
         let read = match self.options.dialect {
             Dialect::V2Server => v2_server::read,
             Dialect::V2Library => v2_library::read,
@@ -131,7 +131,7 @@ mod tests {
 
     /// Everything a parser says about a body, by the fast way where it goes, or all by the exact one.
     fn told(body: &str, dialect: Dialect, exact: bool) -> Vec<String> {
-        let options = ParseOptions::new(dialect, Timestamp::from_nanos(946_815_194_123_456_789));
+        let options = ParseOptions::new(dialect, PointTime::from_nanos(946_815_194_123_456_789));
         let mut parser = Parser::new(body.as_bytes(), options);
         let mut told = Vec::new();
         loop {
@@ -174,7 +174,7 @@ mod tests {
             "m v=1e5",
         ] {
             for dialect in [Dialect::V2Server, Dialect::V2Library, Dialect::V3] {
-                let options = ParseOptions::new(dialect, Timestamp::from_nanos(0));
+                let options = ParseOptions::new(dialect, PointTime::from_nanos(0));
                 let read = ordinary::read(line.as_bytes(), 0, &options, &mut Parts::new());
                 assert_eq!(read.map(|read| read.next), Some(line.len()), "{dialect:?} {line}");
             }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn errors_know_their_line() {
         let body = b"\n# c\nm v=1\nm v=\"a\nb\" x\n\nm v=\nm v=2\n";
-        let mut parser = Parser::new(body, ParseOptions::new(Dialect::V2Server, Timestamp::from_nanos(0)));
+        let mut parser = Parser::new(body, ParseOptions::new(Dialect::V2Server, PointTime::from_nanos(0)));
         assert!(parser.next_point().unwrap().is_ok());
         let error = parser.next_point().unwrap().unwrap_err();
         assert_eq!((error.index(), error.line(), error.offset(), error.range()), (1, 5, 21, 11..22));

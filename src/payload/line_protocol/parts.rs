@@ -3,7 +3,7 @@
 use super::point_ref::{FieldRef, PointRef, TagRef};
 use super::reason::Reason;
 use super::text::Text;
-use crate::payload::point::Timestamp;
+use crate::payload::point::PointTime;
 
 /// The pieces of one line, in buffers that serve line after line.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) struct Line {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) next: usize,
-    pub(super) outcome: Result<Timestamp, Fault>,
+    pub(super) outcome: Result<PointTime, Fault>,
 }
 
 impl<'a> Parts<'a> {
@@ -71,7 +71,7 @@ impl<'a> Parts<'a> {
         self.fields.clear();
     }
 
-    pub(super) fn point(&self, time: Timestamp) -> PointRef<'_, 'a> {
+    pub(super) fn point(&self, time: PointTime) -> PointRef<'_, 'a> {
         PointRef { measurement: self.measurement, tags: &self.tags, fields: &self.fields, time }
     }
 

@@ -3,7 +3,7 @@
 use std::str::Utf8Error;
 
 use super::text::Text;
-use crate::payload::point::{FieldValue, Point, SeriesKey, Timestamp};
+use crate::payload::point::{FieldValue, Point, PointTime, SeriesKey};
 
 /// One tag of a [`PointRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct PointRef<'p, 'a> {
     pub(super) measurement: Text<'a>,
     pub(super) tags: &'p [TagRef<'a>],
     pub(super) fields: &'p [FieldRef<'a>],
-    pub(super) time: Timestamp,
+    pub(super) time: PointTime,
 }
 
 impl<'p, 'a> PointRef<'p, 'a> {
@@ -90,7 +90,7 @@ impl<'p, 'a> PointRef<'p, 'a> {
     /// When: the line's timestamp scaled to nanoseconds, or the clock of the
     /// [`ParseOptions`](super::ParseOptions).
     #[must_use]
-    pub const fn time(&self) -> Timestamp {
+    pub const fn time(&self) -> PointTime {
         self.time
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::point_ref::{FieldRef, FieldValueRef, PointRef};
-use crate::payload::point::{FieldValue, Point, Timestamp};
+use crate::payload::point::{FieldValue, Point, PointTime};
 
 /// A field's value, as bytes where it is a string.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(super) trait Row {
     fn measurement(&self) -> Cow<'_, [u8]>;
     fn tags(&self) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)>;
     fn fields(&self) -> impl Iterator<Item = (Cow<'_, [u8]>, RowValue<'_>)>;
-    fn time(&self) -> Option<Timestamp>;
+    fn time(&self) -> Option<PointTime>;
 }
 
 impl Row for Point {
@@ -45,7 +45,7 @@ impl Row for Point {
         })
     }
 
-    fn time(&self) -> Option<Timestamp> {
+    fn time(&self) -> Option<PointTime> {
         self.timestamp()
     }
 }
@@ -84,7 +84,7 @@ impl Row for PointRef<'_, '_> {
         })
     }
 
-    fn time(&self) -> Option<Timestamp> {
+    fn time(&self) -> Option<PointTime> {
         Some(PointRef::time(self))
     }
 }

@@ -12,7 +12,7 @@ use super::parser::Parser;
 use super::point_ref::PointRef;
 use super::row::{Row, RowValue};
 use super::write_error::WriteError;
-use crate::payload::point::Timestamp;
+use crate::payload::point::PointTime;
 
 /// Writes one row at the end of a buffer, from `start` on.
 pub(super) struct RowWriter {
@@ -167,7 +167,7 @@ impl RowWriter {
     /// names come out right or wrong by rules so different from dialect to dialect that only reading tells.
     fn reads_back(&self, row: &impl Row, line: &[u8]) -> bool {
         let body = [line, b"\nm f=1 0"].concat();
-        let options = ParseOptions::new(self.options.dialect, Timestamp::from_nanos(0));
+        let options = ParseOptions::new(self.options.dialect, PointTime::from_nanos(0));
         let mut parser = Parser::new(&body, options.precision(self.options.precision));
         matches!(parser.next_point(), Some(Ok(point)) if is_same(&point, row))
             && matches!(parser.next_point(), Some(Ok(point)) if point.measurement() == "m")

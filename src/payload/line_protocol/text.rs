@@ -13,10 +13,10 @@ use super::escapes::Escapes;
 ///
 /// ```
 /// use riverbed::line_protocol::{Dialect, Parser, ParseOptions};
-/// use riverbed::point::Timestamp;
+/// use riverbed::point::PointTime;
 /// use std::borrow::Cow;
 ///
-/// let options = ParseOptions::new(Dialect::V2Server, Timestamp::from_nanos(0));
+/// let options = ParseOptions::new(Dialect::V2Server, PointTime::from_nanos(0));
 /// let mut parser = Parser::new(br"my\ cpu,core=0 temp=25.3", options);
 /// let point = parser.next_point().expect("a point")?;
 ///

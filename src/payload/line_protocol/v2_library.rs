@@ -11,7 +11,7 @@ use super::parts::{Fault, Line, Parts, Step};
 use super::point_ref::{FieldRef, FieldValueRef, TagRef};
 use super::reason::Reason;
 use super::text::Text;
-use crate::payload::point::Timestamp;
+use crate::payload::point::PointTime;
 
 /// Reads one line of `input` from `start` on.
 pub(super) fn read<'a>(input: &'a [u8], start: usize, options: &ParseOptions, parts: &mut Parts<'a>) -> Step {
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         if self.peek().is_some() && self.line_end() { Skipped::Line } else { Skipped::Nothing }
     }
 
-    fn point(&mut self, options: &ParseOptions, parts: &mut Parts<'a>) -> Result<Timestamp, Fault> {
+    fn point(&mut self, options: &ParseOptions, parts: &mut Parts<'a>) -> Result<PointTime, Fault> {
         let start = self.at;
         parts.measurement = self.measurement()?;
         self.tags(parts)?;
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         if unique { time } else { self.fault(start, Reason::DuplicateTags) }
     }
 
-    fn fields_and_time(&mut self, options: &ParseOptions, parts: &mut Parts<'a>) -> Result<Timestamp, Fault> {
+    fn fields_and_time(&mut self, options: &ParseOptions, parts: &mut Parts<'a>) -> Result<PointTime, Fault> {
         while self.field(parts)? {}
         let start = self.at;
         let timestamp = if self.ended { None } else { self.timestamp()? };

@@ -1,14 +1,14 @@
 //! A point and how to build one.
 
-use super::{FieldValue, IntoField, SeriesKey, Timestamp};
+use super::{FieldValue, IntoField, PointTime, SeriesKey};
 use crate::payload::line_protocol::{LineWriter, WriteError};
 
 /// One point: a measurement, tags, fields, and when it happened. Follows `Point` of InfluxDB's clients.
 ///
 /// ```
-/// use riverbed::point::{Point, Precision, Timestamp};
+/// use riverbed::point::{Point, Precision, PointTime};
 ///
-/// let time = Timestamp::new(1_657_729_063, Precision::Seconds)?;
+/// let time = PointTime::new(1_657_729_063, Precision::Seconds)?;
 /// let point = Point::new("cpu").tag("core", "0").field("temp", 25.3).time(time);
 ///
 /// assert_eq!(point.to_line_protocol()?, "cpu,core=0 temp=25.3 1657729063000000000");
@@ -22,7 +22,7 @@ pub struct Point {
     measurement: String,
     tags: Vec<(String, String)>,
     fields: Vec<(String, FieldValue)>,
-    time: Option<Timestamp>,
+    time: Option<PointTime>,
 }
 
 impl Point {
@@ -50,7 +50,7 @@ impl Point {
 
     /// The point at this time.
     #[must_use]
-    pub const fn time(mut self, time: Timestamp) -> Self {
+    pub const fn time(mut self, time: PointTime) -> Self {
         self.time = Some(time);
         self
     }
@@ -95,7 +95,7 @@ impl Point {
 
     /// When the point happened, where that was set.
     #[must_use]
-    pub const fn timestamp(&self) -> Option<Timestamp> {
+    pub const fn timestamp(&self) -> Option<PointTime> {
         self.time
     }
 

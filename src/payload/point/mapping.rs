@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::record::{Record, Value};
-use super::{FieldType, FieldValue, MappingError, Point, Precision, TimeOutOfRange, Timestamp, rfc3339};
+use super::{FieldType, FieldValue, MappingError, Point, PointTime, Precision, TimeOutOfRange, rfc3339};
 
 /// Where nested tags, nested fields stand in a record.
 const TAGS: &str = "tags";
@@ -258,10 +258,10 @@ impl PointMapping {
         })
     }
 
-    fn time_of(&self, time: &Value) -> Result<Timestamp, MappingError> {
+    fn time_of(&self, time: &Value) -> Result<PointTime, MappingError> {
         let nanos = match time {
             Value::Field(FieldValue::Integer(count)) => {
-                return Ok(Timestamp::new(*count, self.time_precision)?);
+                return Ok(PointTime::new(*count, self.time_precision)?);
             }
             Value::Field(FieldValue::Unsigned(count)) => {
                 i128::from(*count) * i128::from(self.time_precision.as_nanos())
@@ -275,7 +275,7 @@ impl PointMapping {
             _ => return Err(unsupported(&self.time_key, time, "a time")),
         };
         let out_of_range = |_| TimeOutOfRange { value: nanos, precision: Precision::Nanoseconds };
-        Ok(i64::try_from(nanos).map(Timestamp::from_nanos).map_err(out_of_range)?)
+        Ok(i64::try_from(nanos).map(PointTime::from_nanos).map_err(out_of_range)?)
     }
 }
 

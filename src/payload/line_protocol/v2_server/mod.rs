@@ -7,21 +7,24 @@
 mod fields;
 mod key;
 mod number;
-mod split;
 
 use super::limits::{FIELD_SEPARATOR_LENGTH, MAX_KEY_LENGTH};
 use super::number::{IntegerFault, integer};
 use super::options::ParseOptions;
 use super::parts::{Fault, Line, Parts, Step};
 use super::reason::Reason;
-use crate::payload::point::Timestamp;
+use super::split;
+use crate::payload::point::PointTime;
+
+/// The server never takes the last two bytes of its input for an escape sequence.
+const PLAIN_TAIL: usize = 2;
 
 /// Reads one line of `input` from `start` on.
 pub(super) fn read<'a>(input: &'a [u8], start: usize, options: &ParseOptions, parts: &mut Parts<'a>) -> Step {
     if start >= input.len() {
         return Step::End;
     }
-    let end = split::line_end(input, start);
+    let end = split::line_end(input, start, PLAIN_TAIL);
     let next = end + 1;
     let block = input.get(start..end).unwrap_or_default();
     let indent = blank_length(block);
@@ -37,7 +40,7 @@ pub(super) fn read<'a>(input: &'a [u8], start: usize, options: &ParseOptions, pa
     Step::Line(Line { start, end: start + line.len(), next, outcome })
 }
 
-fn point<'a>(line: &'a [u8], options: &ParseOptions, parts: &mut Parts<'a>) -> Result<Timestamp, Fault> {
+fn point<'a>(line: &'a [u8], options: &ParseOptions, parts: &mut Parts<'a>) -> Result<PointTime, Fault> {
     let key_length = key::read(line, parts)?;
     check_length(0, key_length)?;
     let start = key_length + blank_length(line.get(key_length..).unwrap_or_default());
@@ -63,7 +66,7 @@ fn blank_length(text: &[u8]) -> usize {
 }
 
 /// The timestamp after the fields.
-fn time(line: &[u8], at: usize, options: &ParseOptions) -> Result<Timestamp, Fault> {
+fn time(line: &[u8], at: usize, options: &ParseOptions) -> Result<PointTime, Fault> {
     let start = at + blank_length(line.get(at..).unwrap_or_default());
     let rest = line.get(start..).unwrap_or_default();
     let length = rest.iter().position(|byte| matches!(byte, b'\n' | b' ')).unwrap_or(rest.len());

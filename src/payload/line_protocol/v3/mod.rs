@@ -4,7 +4,6 @@
 //! its own, which knows `\\` as an escape sequence, wants digits on both sides of a decimal point, and lets
 //! commas into keys and `=` into tag values.
 
-mod split;
 mod value;
 
 use super::escapes::Escapes;
@@ -14,15 +13,19 @@ use super::options::ParseOptions;
 use super::parts::{Fault, Line, Parts, Step};
 use super::point_ref::{FieldRef, TagRef};
 use super::reason::Reason;
+use super::split;
 use super::text::Text;
-use crate::payload::point::Timestamp;
+use crate::payload::point::PointTime;
+
+/// An escape sequence may start at the last byte of the input.
+const PLAIN_TAIL: usize = 0;
 
 /// Reads one line of `input` from `start` on.
 pub(super) fn read<'a>(input: &'a [u8], start: usize, options: &ParseOptions, parts: &mut Parts<'a>) -> Step {
     if start >= input.len() {
         return Step::End;
     }
-    let end = split::line_end(input, start);
+    let end = split::line_end(input, start, PLAIN_TAIL);
     let next = end + 1;
     let block = input.get(start..end).unwrap_or_default();
     let indent = leading_length(block);
@@ -87,7 +90,7 @@ impl<'a> Reader<'a> {
         Err(Fault::new(self.at, reason))
     }
 
-    fn point(&mut self, options: &ParseOptions, parts: &mut Parts<'a>) -> Result<Timestamp, Fault> {
+    fn point(&mut self, options: &ParseOptions, parts: &mut Parts<'a>) -> Result<PointTime, Fault> {
         let Some(measurement) = self.text(ends_measurement, Escapes::V3Measurement)? else {
             return self.fault(Reason::MissingMeasurement);
         };
