@@ -19,8 +19,8 @@ pub fn decode_log(bytes: &[u8], offset: usize) {
     };
     for check in [Check::Bounds, Check::Header, Check::All] {
         if let Ok(frame) = Frame::decode(bytes, offset, identity.signature(), check) {
-            let end = frame.key.len() + frame.metadata.len() + frame.padding + frame.data.len();
-            assert!(end <= bytes.len() && frame.padded_len <= bytes.len().next_multiple_of(8));
+            let end = frame.key().len() + frame.metadata().len() + frame.padding() + frame.data().len();
+            assert!(end <= bytes.len() && frame.padded_len() <= bytes.len().next_multiple_of(8));
             assert!(frame.row_count() >= 1);
         }
     }

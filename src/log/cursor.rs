@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use crate::error::{IoError, SyncError};
 use crate::sys::clock::Timestamp;
-use crate::sys::region::{FRAME_ALIGNMENT, Region};
+use crate::sys::region::{FRAME_ALIGNMENT, Prefix, Region};
 
 use super::durability::ReadLevel;
 use super::frame::{Check, Frame, FrameFault};
-use super::header::HEADER_LEN;
+use super::header::{HEADER_LEN, Signature};
 use super::list::Gap;
 use super::segment::Segment;
 use super::shard_log::ShardLog;
@@ -57,10 +57,11 @@ pub(crate) struct Cursor {
 #[derive(Debug)]
 struct Place {
     segment: Arc<Segment>,
+    signature: Signature,
     owner: Owner,
     offset: usize,
-    /// The next frame's number is not below this.
-    next: u64,
+    /// Where the last frame that was read lies; zero when none was.
+    last: usize,
     /// The reader was told that the file ends too early, and has chosen to go on.
     cut_off_passed: bool,
 }
@@ -83,40 +84,44 @@ enum Look {
 /// The readable bytes of a segment, for records that outlive the cursor's borrow.
 #[derive(Debug)]
 pub(crate) struct Owner {
-    region: Arc<Region>,
-    /// Bytes before this offset may be read.
-    limit: usize,
+    readable: Prefix,
     /// One reference-counted handle on all of them; made when first asked for.
     bytes: OnceLock<Bytes>,
 }
 
 impl Owner {
     fn new(region: Arc<Region>, limit: usize) -> Self {
-        Self { region, limit, bytes: OnceLock::new() }
+        Self { readable: Prefix::new(region, limit), bytes: OnceLock::new() }
+    }
+
+    fn region(&self) -> &Arc<Region> {
+        self.readable.region()
+    }
+
+    /// Bytes before this offset may be read.
+    #[inline]
+    fn limit(&self) -> usize {
+        self.readable.end()
+    }
+
+    /// The frame at `offset`.
+    #[inline]
+    fn frame(&self, offset: usize, signature: Signature, check: Check) -> Result<Frame<'_>, FrameFault> {
+        match self.readable.from(offset) {
+            Some(bytes) => Frame::decode(bytes, offset, signature, check),
+            None => Err(FrameFault::CutOff),
+        }
     }
 
     /// `len` bytes at `offset` of the segment, sharing its mapping.
+    #[inline]
     pub(crate) fn slice(&self, offset: usize, len: usize) -> Bytes {
         if len == 0 {
             return Bytes::new();
         }
-        let all = self.bytes.get_or_init(|| {
-            Bytes::from_owner(Readable { region: Arc::clone(&self.region), limit: self.limit })
-        });
+        let all = self.bytes.get_or_init(|| Bytes::from_owner(self.readable.clone()));
         let start = offset - HEADER_LEN;
         all.slice(start..start + len)
-    }
-}
-
-/// The part of a region that was published when it was asked for.
-struct Readable {
-    region: Arc<Region>,
-    limit: usize,
-}
-
-impl AsRef<[u8]> for Readable {
-    fn as_ref(&self) -> &[u8] {
-        self.region.bytes(HEADER_LEN..self.limit).unwrap_or_default()
     }
 }
 
@@ -153,7 +158,7 @@ impl Cursor {
             Start::Newest => {
                 if let Some(segment) = list.last() {
                     let place = self.open(segment)?;
-                    let offset = place.owner.region.extent().end;
+                    let offset = place.owner.region().extent().end;
                     self.place = Some(Place { offset, ..place });
                 }
             }
@@ -162,7 +167,7 @@ impl Cursor {
                     self.seek_in(
                         segment,
                         |mark| mark.sequence <= sequence,
-                        |frame| frame.sequence.saturating_add(frame.row_count()) <= sequence,
+                        |frame| frame.sequence().saturating_add(frame.row_count()) <= sequence,
                     )?;
                 }
             }
@@ -176,7 +181,7 @@ impl Cursor {
                 });
                 if let Some(segment) = holding.or(segments.last()) {
                     let segment = Arc::clone(segment);
-                    self.seek_in(segment, |mark| mark.time < time, |frame| frame.time < time)?;
+                    self.seek_in(segment, |mark| mark.time < time, |frame| frame.time() < time)?;
                 }
             }
         }
@@ -191,20 +196,19 @@ impl Cursor {
         before: impl Fn(&Frame<'_>) -> bool,
     ) -> Result<(), CursorError> {
         let mut place = self.open(segment)?;
-        let region = &place.owner.region;
+        let region = place.owner.region();
         let end = region.extent().end;
         place.offset = place.segment.seek(self.log.context(), region, mark_before);
         while place.offset < end {
             let bytes = region.bytes(place.offset..end).unwrap_or_default();
             // Damage on the way is reported by whoever reads from here on.
-            let Ok(frame) = Frame::decode(bytes, place.offset, place.segment.signature(), Check::Header)
-            else {
+            let Ok(frame) = Frame::decode(bytes, place.offset, place.signature, Check::Header) else {
                 break;
             };
             if !before(&frame) {
                 break;
             }
-            place.offset += frame.padded_len;
+            place.offset += frame.padded_len();
         }
         self.place = Some(place);
         Ok(())
@@ -213,7 +217,8 @@ impl Cursor {
     fn open(&self, segment: Arc<Segment>) -> Result<Place, CursorError> {
         let region = segment.region(self.log.context())?;
         Ok(Place {
-            next: segment.base(),
+            last: 0,
+            signature: segment.signature(),
             segment,
             owner: Owner::new(region, HEADER_LEN),
             offset: HEADER_LEN,
@@ -221,23 +226,23 @@ impl Cursor {
         })
     }
 
-    /// The next frame, if there is one now.
-    pub(crate) fn next(&mut self) -> Result<Option<(Frame<'_>, &Owner)>, CursorError> {
-        if !self.is_ready() && !self.advance()? {
+    /// The next frame, if there is one now. Its error is boxed, so that what this returns otherwise stays in registers.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Option<(Frame<'_>, &Owner)>, Box<CursorError>> {
+        if !self.is_ready() && !self.advance_boxed()? {
             return Ok(None);
         }
         let Some(place) = &mut self.place else {
             return Ok(None);
         };
         let offset = place.offset;
-        let bytes = place.owner.region.bytes(offset..place.owner.limit).unwrap_or_default();
-        match Frame::decode(bytes, offset, place.segment.signature(), self.check) {
+        match place.owner.frame(offset, place.signature, self.check) {
             Ok(frame) => {
-                place.offset = offset + frame.padded_len;
-                place.next = frame.sequence.saturating_add(frame.row_count());
+                place.last = offset;
+                place.offset = offset + frame.padded_len();
                 Ok(Some((frame, &place.owner)))
             }
-            Err(fault) => Err(place.corrupt(fault)),
+            Err(fault) => Err(place.corrupt_boxed(fault)),
         }
     }
 
@@ -253,15 +258,15 @@ impl Cursor {
         let Some(place) = &self.place else {
             return Ok(None);
         };
-        let bytes = place.owner.region.bytes(place.offset..place.owner.limit).unwrap_or_default();
-        match Frame::decode(bytes, place.offset, place.segment.signature(), check) {
-            Ok(frame) => Ok(Some(Ahead { time: frame.time, data_len: frame.data.len() })),
+        match place.owner.frame(place.offset, place.signature, check) {
+            Ok(frame) => Ok(Some(Ahead { time: frame.time(), data_len: frame.data().len() })),
             Err(fault) => Err(place.corrupt(fault)),
         }
     }
 
+    #[inline]
     fn is_ready(&self) -> bool {
-        self.place.as_ref().is_some_and(|place| place.offset < place.owner.limit)
+        self.place.as_ref().is_some_and(|place| place.offset < place.owner.limit())
     }
 
     /// What lies ahead of a cursor that has read everything it knew of.
@@ -269,7 +274,7 @@ impl Cursor {
         let following = match &self.place {
             None => self.log.list().first(),
             Some(place) => {
-                let extent = place.owner.region.extent();
+                let extent = place.owner.region().extent();
                 let restricted = self.level == ReadLevel::Durable || self.log.poison().is_some();
                 let end = if restricted { extent.end.min(place.segment.durable_end()) } else { extent.end };
                 if end > place.offset {
@@ -294,13 +299,18 @@ impl Cursor {
         }
     }
 
+    #[cold]
+    fn advance_boxed(&mut self) -> Result<bool, Box<CursorError>> {
+        self.advance().map_err(Box::new)
+    }
+
     /// Finds more to read: what was published since, or the next segment. Returns whether there is any.
     fn advance(&mut self) -> Result<bool, CursorError> {
         loop {
             match (self.look(), &mut self.place) {
                 (Look::Nothing, _) => return Ok(false),
                 (Look::Frames { limit }, Some(place)) => {
-                    place.owner = Owner::new(Arc::clone(&place.owner.region), limit);
+                    place.owner = Owner::new(Arc::clone(place.owner.region()), limit);
                     return Ok(true);
                 }
                 (Look::Segment(segment), _) => {
@@ -374,6 +384,11 @@ pub(crate) struct Ahead {
 }
 
 impl Place {
+    #[cold]
+    fn corrupt_boxed(&self, fault: FrameFault) -> Box<CursorError> {
+        Box::new(self.corrupt(fault))
+    }
+
     /// The error for what stands here.
     fn corrupt(&self, fault: FrameFault) -> CursorError {
         let path = self.segment.path().to_owned();
@@ -383,19 +398,24 @@ impl Place {
     /// Moves to the next place where a whole frame stands. Checksums are bound to the segment, so that data
     /// which merely looks like a frame does not pass.
     fn resynchronise(&mut self) {
-        let end = self.owner.region.extent().end;
-        let signature = self.segment.signature();
-        let region = &self.owner.region;
+        let end = self.owner.region().extent().end;
+        let signature = self.signature;
+        let region = self.owner.region();
         let decode = |offset, check| {
             let bytes = region.bytes(offset..end).unwrap_or_default();
             Frame::decode(bytes, offset, signature, check)
         };
+        // Numbers go up.
+        let next = match decode(self.last, Check::Header) {
+            Ok(last) => last.sequence().saturating_add(last.row_count()),
+            Err(_) => self.segment.base(),
+        };
         // Where the header can be trusted, so can the length: nothing inside the frame is taken for another.
         let mut offset = match decode(self.offset, Check::Header) {
-            Ok(frame) => self.offset + frame.padded_len,
+            Ok(frame) => self.offset + frame.padded_len(),
             Err(_) => self.offset + FRAME_ALIGNMENT,
         };
-        while offset < end && !decode(offset, Check::All).is_ok_and(|frame| frame.sequence >= self.next) {
+        while offset < end && !decode(offset, Check::All).is_ok_and(|frame| frame.sequence() >= next) {
             offset += FRAME_ALIGNMENT;
         }
         self.offset = offset.min(end);

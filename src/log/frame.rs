@@ -42,6 +42,7 @@ pub(crate) const MAX_RECORD_LEN: usize = 10 * 1024 * 1024;
 pub(crate) const MAX_FRAME_LEN: usize =
     MAX_HEADER_LEN + MAX_METADATA_LEN + COLUMNAR_ALIGNMENT + MAX_RECORD_LEN + FRAME_ALIGNMENT;
 
+const _: () = assert!(FRAME_ALIGNMENT.is_power_of_two());
 const _: () = assert!(FIXED_HEADER_LEN.is_multiple_of(FRAME_ALIGNMENT));
 const _: () = assert!(MAX_FRAME_LEN < u32::MAX as usize);
 const _: () = assert!(MAX_KEY_LEN <= u16::MAX as usize);
@@ -59,6 +60,13 @@ const HAS_EXPLICIT_HASH_KEY: u8 = 1;
 const HAS_ROWS: u8 = 2;
 const HAS_METADATA: u8 = 4;
 const KNOWN_FLAGS: u8 = HAS_EXPLICIT_HASH_KEY | HAS_ROWS | HAS_METADATA;
+
+/// Kind and flags of a frame of bytes without optional fields, read as one number.
+const PLAIN: u16 = Kind::RAW.0 as u16;
+/// Where the key of such a frame starts.
+const PLAIN_KEY: u32 = 32;
+const _: () = assert!(PLAIN_KEY as usize == FIXED_HEADER_LEN);
+const _: () = assert!(FLAGS == KIND + 1);
 
 /// What a frame's data is. Zero is reserved for "never written".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +125,7 @@ impl<'a> Draft<'a> {
     }
 
     /// How many sequence numbers the frame takes.
+    #[inline]
     pub(crate) fn row_count(&self) -> u64 {
         self.rows.map_or(1, |rows| u64::from(rows.count))
     }
@@ -282,22 +291,24 @@ pub(crate) enum Check {
     All,
 }
 
-/// A decoded frame, borrowed from the segment.
+/// A decoded frame, borrowed from the segment. Small, because it is handed from the cursor to the record for each of
+/// them; what it holds is looked up when it is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
-    pub(crate) sequence: u64,
-    pub(crate) time: Timestamp,
-    pub(crate) explicit_hash_key: Option<u128>,
-    pub(crate) rows: Option<Rows>,
-    pub(crate) key: &'a [u8],
-    pub(crate) metadata: &'a [u8],
-    pub(crate) data: &'a [u8],
-    /// Where the data starts, counted from the segment's first byte.
-    pub(crate) data_offset: usize,
-    /// Zeros between metadata and data.
-    pub(crate) padding: usize,
-    /// Bytes to the next frame.
-    pub(crate) padded_len: usize,
+    /// From the first byte to the end of the data; no shorter than the header.
+    bytes: &'a [u8],
+    /// Where it lies in its segment.
+    offset: usize,
+    parts: Parts,
+}
+
+/// Where the parts of a frame begin, counted from its first byte; none lies behind its end.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    key: u32,
+    metadata: u32,
+    padding: u32,
+    data: u32,
 }
 
 impl<'a> Frame<'a> {
@@ -305,12 +316,148 @@ impl<'a> Frame<'a> {
     ///
     /// Never reads outside `bytes`, whatever they are. Without [`Check::All`] the result is only as good as the
     /// bytes.
+    #[inline]
     pub(crate) fn decode(
         bytes: &'a [u8],
         offset: usize,
         signature: Signature,
         check: Check,
     ) -> Result<Self, FrameFault> {
+        let (bytes, parts) = match Parts::of_plain(bytes, signature, check) {
+            Some(found) => found,
+            None => Parts::of_any(bytes, offset, signature, check)?,
+        };
+        Ok(Self { bytes, offset, parts })
+    }
+
+    /// Number and time of the frame whose header, if nothing more of it, is at the start of `bytes`.
+    pub(crate) fn decode_header(bytes: &[u8], signature: Signature) -> Option<(u64, Timestamp)> {
+        let fixed = bytes.first_chunk::<FIXED_HEADER_LEN>()?;
+        let [.., flags] = *fixed;
+        check_header(bytes.get(..header_len(flags))?, signature).ok()?;
+        Some((u64_at(fixed, SEQUENCE), Timestamp::from_nanos(u64_at(fixed, TIME))))
+    }
+
+    #[inline]
+    pub(crate) fn sequence(&self) -> u64 {
+        u64::from_le_bytes(self.field(SEQUENCE))
+    }
+
+    #[inline]
+    pub(crate) fn time(&self) -> Timestamp {
+        Timestamp::from_nanos(u64::from_le_bytes(self.field(TIME)))
+    }
+
+    #[inline]
+    pub(crate) fn explicit_hash_key(&self) -> Option<u128> {
+        let given = self.flags() & HAS_EXPLICIT_HASH_KEY != 0;
+        given.then(|| u128::from_le_bytes(self.field(FIXED_HEADER_LEN)))
+    }
+
+    #[inline]
+    pub(crate) fn rows(&self) -> Option<Rows> {
+        let flags = self.flags();
+        (flags & HAS_ROWS != 0).then(|| {
+            let at = header_len(flags & HAS_EXPLICIT_HASH_KEY);
+            Rows {
+                count: u32::from_le_bytes(self.field(at)),
+                schema_id: u32::from_le_bytes(self.field(at + size_of::<u32>())),
+            }
+        })
+    }
+
+    /// How many sequence numbers the frame takes.
+    #[inline]
+    pub(crate) fn row_count(&self) -> u64 {
+        self.rows().map_or(1, |rows| u64::from(rows.count))
+    }
+
+    #[inline]
+    pub(crate) fn key(&self) -> &'a [u8] {
+        self.part(self.parts.key, self.parts.metadata)
+    }
+
+    #[inline]
+    pub(crate) fn metadata(&self) -> &'a [u8] {
+        self.part(self.parts.metadata, self.parts.padding)
+    }
+
+    #[inline]
+    pub(crate) fn data(&self) -> &'a [u8] {
+        self.bytes.get(self.parts.data as usize..).unwrap_or_default()
+    }
+
+    /// Where the data starts, counted from the segment's first byte.
+    #[inline]
+    pub(crate) fn data_offset(&self) -> usize {
+        self.offset + self.parts.data as usize
+    }
+
+    /// Where the key starts, counted from the segment's first byte.
+    #[inline]
+    pub(crate) fn body_offset(&self) -> usize {
+        self.offset + self.parts.key as usize
+    }
+
+    /// Zeros between metadata and data.
+    #[inline]
+    pub(crate) fn padding(&self) -> usize {
+        (self.parts.data - self.parts.padding) as usize
+    }
+
+    /// Bytes to the next frame.
+    #[inline]
+    pub(crate) fn padded_len(&self) -> usize {
+        // As `next_multiple_of`, in fewer steps: the next frame's address waits for it.
+        (self.bytes.len() + (FRAME_ALIGNMENT - 1)) & !(FRAME_ALIGNMENT - 1)
+    }
+
+    #[inline]
+    fn flags(&self) -> u8 {
+        let [flags] = self.field(FLAGS);
+        flags
+    }
+
+    #[inline]
+    fn field<const LEN: usize>(&self, at: usize) -> [u8; LEN] {
+        self.bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; LEN])
+    }
+
+    #[inline]
+    fn part(&self, from: u32, to: u32) -> &'a [u8] {
+        self.bytes.get(from as usize..to as usize).unwrap_or_default()
+    }
+}
+
+impl Parts {
+    /// Of a frame without optional fields, as most are, and its bytes; `None` for any other, and when anything is
+    /// wrong.
+    #[inline]
+    fn of_plain(bytes: &[u8], signature: Signature, check: Check) -> Option<(&[u8], Self)> {
+        let fixed = bytes.first_chunk::<FIXED_HEADER_LEN>()?;
+        let length = u32_at(fixed, LENGTH);
+        let data = PLAIN_KEY + u32::from(u16_at(fixed, KEY_LENGTH));
+        if u16_at(fixed, KIND) != PLAIN || data > length || length as usize > MAX_FRAME_LEN {
+            return None;
+        }
+        let frame = bytes.get(..length as usize)?;
+        if check != Check::Bounds && plain_header_crc(fixed, signature) != u32_at(fixed, HEADER_CRC) {
+            return None;
+        }
+        if check == Check::All && crc32fast::hash(frame.get(FIXED_HEADER_LEN..)?) != u32_at(fixed, BODY_CRC) {
+            return None;
+        }
+        Some((frame, Self { key: PLAIN_KEY, metadata: data, padding: data, data }))
+    }
+
+    /// Of any frame, and its bytes, with the reason when it is none.
+    #[inline(never)]
+    fn of_any(
+        bytes: &[u8],
+        offset: usize,
+        signature: Signature,
+        check: Check,
+    ) -> Result<(&[u8], Self), FrameFault> {
         let fixed = bytes.first_chunk::<FIXED_HEADER_LEN>().ok_or(FrameFault::CutOff)?;
         let length = u32_at(fixed, LENGTH) as usize;
         if length == 0 {
@@ -327,66 +474,50 @@ impl<'a> Frame<'a> {
             return Err(FrameFault::Unknown);
         }
         let mut optional = header.get(FIXED_HEADER_LEN..).unwrap_or_default();
-        let explicit_hash_key = if flags & HAS_EXPLICIT_HASH_KEY != 0 {
-            Some(u128::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?))
-        } else {
-            None
-        };
-        let rows = if flags & HAS_ROWS != 0 {
+        if flags & HAS_EXPLICIT_HASH_KEY != 0 {
+            take::<16>(&mut optional).ok_or(FrameFault::CutOff)?;
+        }
+        if flags & HAS_ROWS != 0 {
             let count = u32::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?);
-            let schema_id = u32::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?);
+            take::<4>(&mut optional).ok_or(FrameFault::CutOff)?;
             if count == 0 {
                 return Err(FrameFault::Lengths);
             }
-            Some(Rows { count, schema_id })
-        } else {
-            None
-        };
+        }
         let metadata_len = if flags & HAS_METADATA != 0 {
             u32::from_le_bytes(take(&mut optional).ok_or(FrameFault::CutOff)?) as usize
         } else {
             0
         };
-        let key_len = usize::from(u16_at(fixed, KEY_LENGTH));
-        let metadata_start = header_len + key_len;
-        let metadata_end = metadata_start + metadata_len;
-        let data_start = if rows.is_some() { columnar_start(offset, metadata_end) } else { metadata_end };
-        if metadata_len > MAX_METADATA_LEN || data_start > length || length > MAX_FRAME_LEN {
+        let metadata = header_len + usize::from(u16_at(fixed, KEY_LENGTH));
+        let padding = metadata + metadata_len;
+        let data = if flags & HAS_ROWS != 0 { columnar_start(offset, padding) } else { padding };
+        if metadata_len > MAX_METADATA_LEN || data > length || length > MAX_FRAME_LEN {
             return Err(FrameFault::Lengths);
         }
         let frame = bytes.get(..length).ok_or(FrameFault::CutOff)?;
-        let key = frame.get(header_len..metadata_start).ok_or(FrameFault::Lengths)?;
-        let metadata = frame.get(metadata_start..metadata_end).ok_or(FrameFault::Lengths)?;
-        let data = frame.get(data_start..).ok_or(FrameFault::Lengths)?;
         if check == Check::All {
-            check_body(frame, header_len, metadata_end, data_start, u32_at(fixed, BODY_CRC))?;
+            check_body(frame, header_len, padding, data, u32_at(fixed, BODY_CRC))?;
         }
-        Ok(Self {
-            sequence: u64_at(fixed, SEQUENCE),
-            time: Timestamp::from_nanos(u64_at(fixed, TIME)),
-            explicit_hash_key,
-            rows,
-            key,
-            metadata,
-            data,
-            data_offset: offset + data_start,
-            padding: data_start - metadata_end,
-            padded_len: length.next_multiple_of(FRAME_ALIGNMENT),
-        })
+        let narrow = |offset| u32::try_from(offset).map_err(|_| FrameFault::Lengths);
+        let parts = Self {
+            key: narrow(header_len)?,
+            metadata: narrow(metadata)?,
+            padding: narrow(padding)?,
+            data: narrow(data)?,
+        };
+        Ok((frame, parts))
     }
+}
 
-    /// How many sequence numbers the frame takes.
-    pub(crate) fn row_count(&self) -> u64 {
-        self.rows.map_or(1, |rows| u64::from(rows.count))
+/// The checksum that the header of a frame without optional fields should have.
+#[inline]
+fn plain_header_crc(header: &[u8; FIXED_HEADER_LEN], signature: Signature) -> u32 {
+    let mut bytes = *header;
+    if let Some(target) = bytes.get_mut(HEADER_CRC..SEQUENCE) {
+        target.copy_from_slice(&signature.to_le_bytes());
     }
-
-    /// Number and time of the frame whose header, if nothing more of it, is at the start of `bytes`.
-    pub(crate) fn decode_header(bytes: &[u8], signature: Signature) -> Option<(u64, Timestamp)> {
-        let fixed = bytes.first_chunk::<FIXED_HEADER_LEN>()?;
-        let [.., flags] = *fixed;
-        check_header(bytes.get(..header_len(flags))?, signature).ok()?;
-        Some((u64_at(fixed, SEQUENCE), Timestamp::from_nanos(u64_at(fixed, TIME))))
-    }
+    crc32fast::hash(&bytes)
 }
 
 fn check_header(header: &[u8], signature: Signature) -> Result<(), FrameFault> {
@@ -419,24 +550,29 @@ fn check_body(
     if expected == found { Ok(()) } else { Err(FrameFault::BodyChecksum { expected, found }) }
 }
 
+#[inline]
 fn take<const LEN: usize>(bytes: &mut &[u8]) -> Option<[u8; LEN]> {
     let (field, rest) = bytes.split_first_chunk::<LEN>()?;
     *bytes = rest;
     Some(*field)
 }
 
+#[inline]
 fn field<const LEN: usize>(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> [u8; LEN] {
     header.get(offset..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; LEN])
 }
 
+#[inline]
 fn u16_at(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> u16 {
     u16::from_le_bytes(field(header, offset))
 }
 
+#[inline]
 fn u32_at(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> u32 {
     u32::from_le_bytes(field(header, offset))
 }
 
+#[inline]
 fn u64_at(header: &[u8; FIXED_HEADER_LEN], offset: usize) -> u64 {
     u64::from_le_bytes(field(header, offset))
 }

@@ -46,13 +46,13 @@ pub(crate) fn scan(
         let length = header.first_chunk::<4>().map_or(0, |word| u32::from_le_bytes(*word)) as usize;
         let frame_bytes = window.at(extent.end, length.clamp(FIXED_HEADER_LEN, MAX_FRAME_LEN))?;
         match Frame::decode(frame_bytes, extent.end, signature, Check::All) {
-            Ok(frame) if frame.sequence == extent.next && frame.time >= extent.last_time => {
+            Ok(frame) if frame.sequence() == extent.next && frame.time() >= extent.last_time => {
                 extent = Extent {
-                    end: extent.end + frame.padded_len,
+                    end: extent.end + frame.padded_len(),
                     next: extent.next.saturating_add(frame.row_count()),
                     frames: extent.frames + 1,
-                    first_time: if extent.frames == 0 { frame.time } else { extent.first_time },
-                    last_time: frame.time,
+                    first_time: if extent.frames == 0 { frame.time() } else { extent.first_time },
+                    last_time: frame.time(),
                 };
             }
             Ok(_) => break FrameFault::OutOfOrder,
@@ -93,7 +93,7 @@ pub(crate) fn find_frame(
             let length = header.first_chunk::<4>().map_or(0, |word| u32::from_le_bytes(*word)) as usize;
             let bytes = window.at(offset, length.clamp(FIXED_HEADER_LEN, MAX_FRAME_LEN))?;
             if let Ok(frame) = Frame::decode(bytes, offset, signature, Check::All) {
-                return Ok(Some((offset, frame.sequence, frame.time)));
+                return Ok(Some((offset, frame.sequence(), frame.time())));
             }
         }
         offset += FRAME_ALIGNMENT;

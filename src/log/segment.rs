@@ -358,7 +358,7 @@ impl Segment {
             .bytes(mark.offset..published)
             .and_then(|bytes| Frame::decode(bytes, mark.offset, self.signature, Check::Header).ok());
         match frame {
-            Some(frame) if frame.sequence == mark.sequence && frame.time == mark.time => mark.offset,
+            Some(frame) if frame.sequence() == mark.sequence && frame.time() == mark.time => mark.offset,
             // Wrong, however that came about: do without, and make it anew next time.
             _ => {
                 self.index.clear();
@@ -415,10 +415,10 @@ fn scan_marks(region: &Region, signature: Signature, until: usize) -> Vec<Mark> 
             break;
         };
         if offset >= next_mark {
-            marks.push(Mark { sequence: frame.sequence, time: frame.time, offset });
+            marks.push(Mark { sequence: frame.sequence(), time: frame.time(), offset });
             next_mark = offset + STRIDE;
         }
-        offset += frame.padded_len;
+        offset += frame.padded_len();
     }
     marks
 }

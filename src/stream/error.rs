@@ -179,6 +179,12 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// As [`of_cursor`](Self::of_cursor), kept out of the path of those who succeed.
+    #[cold]
+    pub(crate) fn boxed(error: CursorError, shard_id: ShardId) -> Box<Self> {
+        Box::new(Self::of_cursor(error, shard_id))
+    }
+
     pub(crate) fn of_cursor(error: CursorError, shard_id: ShardId) -> Self {
         match error {
             CursorError::Trimmed { oldest } => {

@@ -112,6 +112,7 @@ impl Reader {
     /// [`ReadError::Corrupt`] when what is stored is not what was written. The reader stays where it is;
     /// [`skip_damage`](Self::skip_damage) goes on behind it. [`ReadError::Trimmed`], once, when retention has overtaken
     /// the reader; the next call goes on with the oldest record that is kept.
+    #[inline]
     #[expect(
         clippy::should_implement_trait,
         reason = "a record borrows from the reader, which `Iterator` cannot say"
@@ -121,7 +122,7 @@ impl Reader {
         match self.cursor.next() {
             Ok(Some((frame, owner))) => Ok(Some(Record::new(frame, shard_id, owner))),
             Ok(None) => Ok(None),
-            Err(error) => Err(ReadError::of_cursor(error, shard_id)),
+            Err(error) => Err(*ReadError::boxed(*error, shard_id)),
         }
     }
 

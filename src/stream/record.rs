@@ -41,24 +41,28 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    #[inline]
     pub(crate) fn new(frame: Frame<'a>, shard_id: ShardId, owner: &'a Owner) -> Self {
         Self { frame, shard_id, owner }
     }
 
     /// The record's number.
+    #[inline]
     pub fn sequence_number(&self) -> SequenceNumber {
-        SequenceNumber::new(self.frame.sequence, self.shard_id)
+        SequenceNumber::new(self.frame.sequence(), self.shard_id)
     }
 
     /// The shard it was read from.
+    #[inline]
     pub fn shard_id(&self) -> ShardId {
         self.shard_id
     }
 
     /// When the engine appended it: Kinesis's `ApproximateArrivalTimestamp`, in nanoseconds. Never decreases within
     /// a shard.
+    #[inline]
     pub fn arrival_time(&self) -> Timestamp {
-        self.frame.time
+        self.frame.time()
     }
 
     /// The partition key it was put under.
@@ -67,51 +71,58 @@ impl<'a> Record<'a> {
     ///
     /// [`ReadError::KeyNotUtf8`] when the stored key is not UTF-8, which only damage can cause and only an
     /// unverified read can let through.
+    #[inline]
     pub fn partition_key(&self) -> Result<&'a str, ReadError> {
-        std::str::from_utf8(self.frame.key)
+        std::str::from_utf8(self.frame.key())
             .map_err(|_| ReadError::KeyNotUtf8 { number: self.sequence_number() })
     }
 
     /// The partition key's bytes.
+    #[inline]
     pub fn key(&self) -> &'a [u8] {
-        self.frame.key
+        self.frame.key()
     }
 
     /// The hash key that chose the shard, if one was given explicitly.
+    #[inline]
     pub fn explicit_hash_key(&self) -> Option<HashKey> {
-        self.frame.explicit_hash_key.map(HashKey::from)
+        self.frame.explicit_hash_key().map(HashKey::from)
     }
 
     /// The bytes stored beside the data; empty when there are none.
+    #[inline]
     pub fn metadata(&self) -> &'a [u8] {
-        self.frame.metadata
+        self.frame.metadata()
     }
 
     /// The data.
+    #[inline]
     pub fn data(&self) -> &'a [u8] {
-        self.frame.data
+        self.frame.data()
     }
 
     /// The data, keeping the segment's mapping alive for as long as it lives. Nothing is copied. The first call
     /// after the reader has found more to read allocates one handle; the others count a reference.
+    #[inline]
     pub fn to_bytes(&self) -> Bytes {
-        self.owner.slice(self.frame.data_offset, self.frame.data.len())
+        self.owner.slice(self.frame.data_offset(), self.frame.data().len())
     }
 
     /// The whole record, keeping the segment's mapping alive for as long as it lives. Nothing is copied.
+    #[inline]
     pub fn to_owned(&self) -> OwnedRecord {
-        let key_and_metadata = self.frame.key.len() + self.frame.metadata.len();
+        let key_and_metadata = self.frame.key().len() + self.frame.metadata().len();
         let body = self.owner.slice(
-            self.frame.data_offset - key_and_metadata - self.frame.padding,
-            key_and_metadata + self.frame.padding + self.frame.data.len(),
+            self.frame.body_offset(),
+            key_and_metadata + self.frame.padding() + self.frame.data().len(),
         );
         OwnedRecord {
             sequence_number: self.sequence_number(),
-            arrival_time: self.frame.time,
+            arrival_time: self.frame.time(),
             explicit_hash_key: self.explicit_hash_key(),
-            key: body.slice(..self.frame.key.len()),
-            metadata: body.slice(self.frame.key.len()..key_and_metadata),
-            data: body.slice(key_and_metadata + self.frame.padding..),
+            key: body.slice(..self.frame.key().len()),
+            metadata: body.slice(self.frame.key().len()..key_and_metadata),
+            data: body.slice(key_and_metadata + self.frame.padding()..),
         }
     }
 }
@@ -121,9 +132,9 @@ impl fmt::Debug for Record<'_> {
         f.debug_struct("Record")
             .field("sequence_number", &self.sequence_number())
             .field("arrival_time", &self.arrival_time())
-            .field("key", &String::from_utf8_lossy(self.frame.key))
-            .field("metadata_len", &self.frame.metadata.len())
-            .field("data_len", &self.frame.data.len())
+            .field("key", &String::from_utf8_lossy(self.frame.key()))
+            .field("metadata_len", &self.frame.metadata().len())
+            .field("data_len", &self.frame.data().len())
             .finish()
     }
 }

@@ -103,6 +103,57 @@ impl Region {
     }
 }
 
+/// The frames of a region that were published when this was made. Reading them looks at the region no more.
+#[derive(Debug, Clone)]
+pub(crate) struct Prefix {
+    region: Arc<Region>,
+    base: NonNull<u8>,
+    start: usize,
+    end: usize,
+}
+
+// SAFETY: as for `Region`: what it reaches is bytes that no longer change.
+unsafe impl Send for Prefix {}
+// SAFETY: as above.
+unsafe impl Sync for Prefix {}
+
+impl Prefix {
+    /// The frames of `region` before `end`, or as many of them as are published.
+    pub(crate) fn new(region: Arc<Region>, end: usize) -> Self {
+        let (base, start) = (region.base, region.start);
+        let end = end.clamp(start, region.extent().end);
+        Self { region, base, start, end }
+    }
+
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    /// The offset behind the last byte.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// The bytes from `offset` of the region on; `None` when there are none.
+    #[inline]
+    pub(crate) fn from(&self, offset: usize) -> Option<&[u8]> {
+        if offset < self.start || offset >= self.end {
+            return None;
+        }
+        // SAFETY: `start <= offset < end`, and `new` has seen to it that `end` is published, so inside the mapping.
+        let first = unsafe { self.base.add(offset) };
+        // SAFETY: published bytes are initialised, never change, and stay mapped for as long as `region` lives.
+        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), self.end - offset) })
+    }
+}
+
+impl AsRef<[u8]> for Prefix {
+    fn as_ref(&self) -> &[u8] {
+        self.from(self.start).unwrap_or_default()
+    }
+}
+
 /// The one writer of a region.
 #[derive(Debug)]
 pub(crate) struct RegionWriter {
