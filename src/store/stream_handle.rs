@@ -230,6 +230,12 @@ impl Stream {
         MergedReader::new(self.core.shards.all().iter(), Arc::clone(self.store.clock()), position, options)
     }
 
+    /// The present time, by the store's clock.
+    #[cfg(feature = "line-protocol")]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.store.clock().now()
+    }
+
     /// The shards, in the order of their hash keys.
     pub fn shards(&self) -> Vec<ShardInfo> {
         let describe = |shard: &Shard| ShardInfo { id: shard.id, range: shard.range };

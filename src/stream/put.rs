@@ -158,22 +158,22 @@ pub struct Put {
 /// What became of the records of one [`put_records`](crate::Stream::put_records) call, in the order in which
 /// they were given. Each succeeded or failed by itself.
 #[derive(Debug, Clone)]
-pub struct PutRecords {
-    results: Vec<Result<Put, PutError>>,
+pub struct PutRecords<E = PutError> {
+    results: Vec<Result<Put, E>>,
 }
 
-impl PutRecords {
-    pub(crate) fn new(results: Vec<Result<Put, PutError>>) -> Self {
+impl<E> PutRecords<E> {
+    pub(crate) fn new(results: Vec<Result<Put, E>>) -> Self {
         Self { results }
     }
 
     /// One result for each record given, in their order.
-    pub fn results(&self) -> &[Result<Put, PutError>] {
+    pub fn results(&self) -> &[Result<Put, E>] {
         &self.results
     }
 
     /// One result for each record given, in their order.
-    pub fn into_results(self) -> Vec<Result<Put, PutError>> {
+    pub fn into_results(self) -> Vec<Result<Put, E>> {
         self.results
     }
 
@@ -183,7 +183,7 @@ impl PutRecords {
     }
 
     /// The indexes of the records that did not go in, in order, with the reason: what to put again.
-    pub fn failed(&self) -> impl Iterator<Item = (usize, &PutError)> {
+    pub fn failed(&self) -> impl Iterator<Item = (usize, &E)> {
         self.results
             .iter()
             .enumerate()
@@ -191,7 +191,7 @@ impl PutRecords {
     }
 
     /// All puts, if every record went in; else the first error.
-    pub fn all(self) -> Result<Vec<Put>, PutError> {
+    pub fn all(self) -> Result<Vec<Put>, E> {
         self.results.into_iter().collect()
     }
 }

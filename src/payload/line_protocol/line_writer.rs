@@ -3,7 +3,7 @@
 use super::dialect::Dialect;
 use super::point_ref::PointRef;
 use super::row::Row;
-use super::row_writer::RowWriter;
+use super::row_writer::{RowWriter, WrittenRow};
 use super::write_error::WriteError;
 use crate::payload::point::{Point, Precision};
 
@@ -95,7 +95,7 @@ impl LineWriter {
     ///
     /// [`WriteError`]; `out` is then as it was.
     pub fn write(&self, point: &Point, out: &mut Vec<u8>) -> Result<Skipped, WriteError> {
-        self.write_row(point, out)
+        Ok(self.write_row(point, out)?.skipped)
     }
 
     /// Appends a point that was read from text to `out`, without a line feed, and reports what was left out.
@@ -104,7 +104,7 @@ impl LineWriter {
     ///
     /// [`WriteError`]; `out` is then as it was.
     pub fn write_ref(&self, point: &PointRef<'_, '_>, out: &mut Vec<u8>) -> Result<Skipped, WriteError> {
-        self.write_row(point, out)
+        Ok(self.write_row(point, out)?.skipped)
     }
 
     /// `point` as a line, without a line feed.
@@ -119,7 +119,8 @@ impl LineWriter {
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
-    fn write_row(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<Skipped, WriteError> {
+    /// Appends a row to `out`, without a line feed; after an error, nothing.
+    pub(crate) fn write_row(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<WrittenRow, WriteError> {
         let start = out.len();
         let written = RowWriter { options: *self, start }.write(row, out);
         if written.is_err() {

@@ -36,5 +36,6 @@ pub use parse_error::ParseError;
 pub use parser::Parser;
 pub use point_ref::{FieldRef, FieldValueRef, PointRef, TagRef};
 pub use reason::Reason;
+pub(crate) use row::Row;
 pub use text::Text;
 pub use write_error::WriteError;

@@ -6,6 +6,8 @@ use super::ordinary;
 use super::parse_error::ParseError;
 use super::parts::{Fault, Line, Parts, Step};
 use super::point_ref::PointRef;
+use super::reason::Reason;
+use super::write_error::WriteError;
 use super::{v2_library, v2_server, v3};
 use crate::payload::point::PointTime;
 
@@ -42,6 +44,8 @@ pub struct Parser<'a> {
     input: &'a [u8],
     options: ParseOptions,
     parts: Parts<'a>,
+    /// Where the line that was read last starts.
+    start: usize,
     /// The start of the next line.
     next: usize,
     /// How many lines have been points, or should have been.
@@ -54,13 +58,38 @@ impl<'a> Parser<'a> {
     /// A parser at the start of `input`.
     #[must_use]
     pub const fn new(input: &'a [u8], options: ParseOptions) -> Self {
-        Self { input, options, parts: Parts::new(), next: 0, index: 0, counted: (0, 0) }
+        Self { input, options, parts: Parts::new(), start: 0, next: 0, index: 0, counted: (0, 0) }
     }
 
     /// A parser at the start of another input, with the same options and with the buffers of this one.
     #[must_use]
     pub fn reuse<'b>(self, input: &'b [u8]) -> Parser<'b> {
-        Parser { input, options: self.options, parts: self.parts.reuse(), next: 0, index: 0, counted: (0, 0) }
+        let parts = self.parts.reuse();
+        Parser { input, options: self.options, parts, start: 0, next: 0, index: 0, counted: (0, 0) }
+    }
+
+    /// The parser with other options.
+    pub(crate) fn options(self, options: ParseOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// The point that was read last, which happened at `time`.
+    pub(crate) fn last_point(&self, time: PointTime) -> PointRef<'_, 'a> {
+        self.parts.point(time)
+    }
+
+    /// Whether nothing is left to read, not even a blank line.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.next >= self.input.len()
+    }
+
+    /// The error for the line that was read last: it is a point, but one that cannot be stored.
+    pub(crate) fn unstorable(&mut self, error: &WriteError) -> ParseError {
+        let line = self.input.get(self.start..self.next).unwrap_or_default();
+        let end = self.start + line.strip_suffix(b"\n").unwrap_or(line).len();
+        let reason = Reason::Unstorable { why: error.to_string() };
+        let number = self.line_number(self.start);
+        ParseError::new(self.index.saturating_sub(1), number, self.start, self.start..end, self.input, reason)
     }
 
     /// The next point, or the error of the next line that should have been one; `None` at the end of the
@@ -71,6 +100,7 @@ impl<'a> Parser<'a> {
     /// [`ParseError`] for a bad line. The next call goes on after it.
     pub fn next_point(&mut self) -> Option<Result<PointRef<'_, 'a>, ParseError>> {
         let outcome = loop {
+            self.start = self.next;
             if let Some(read) = ordinary::read(self.input, self.next, &self.options, &mut self.parts) {
                 self.next = read.next;
                 break Ok(read.time);
@@ -99,6 +129,7 @@ impl<'a> Parser<'a> {
                 Some(None)
             }
             Step::Line(Line { start, end, next, outcome }) => {
+                self.start = start;
                 self.next = next;
                 let error = |fault: Fault| {
                     let line = self.line_number(fault.at);

@@ -110,6 +110,13 @@ pub enum Reason {
     /// A measurement, key or tag value ends with a backslash. Said by v3.
     #[error("measurements, tag keys and values, and field keys may not end with a backslash")]
     TrailingBackslash,
+    /// The line is a point, but one that the canonical form of stored points cannot hold. Said only where points are
+    /// put in a stream.
+    #[error("{why}")]
+    Unstorable {
+        /// Why: the text of a [`WriteError`](super::WriteError).
+        why: String,
+    },
     /// A measurement, key, tag value or string is longer than v3 takes.
     #[error("string is greater than 64KB")]
     StringTooLong {

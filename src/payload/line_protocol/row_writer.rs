@@ -9,10 +9,18 @@ use super::limits::{
 use super::line_writer::{LineWriter, NonFinite, Skipped};
 use super::options::ParseOptions;
 use super::parser::Parser;
-use super::point_ref::PointRef;
-use super::row::{Row, RowValue};
+use super::point_ref::{FieldRef, FieldValueRef, PointRef, TagRef};
+use super::row::Row;
+use super::text::Text;
 use super::write_error::WriteError;
 use crate::payload::point::PointTime;
+
+/// What was written of a row.
+pub(crate) struct WrittenRow {
+    pub(crate) skipped: Skipped,
+    /// Bytes of measurement and tags.
+    pub(crate) key_length: usize,
+}
 
 /// Writes one row at the end of a buffer, from `start` on.
 pub(super) struct RowWriter {
@@ -22,9 +30,10 @@ pub(super) struct RowWriter {
 
 impl RowWriter {
     /// Writes `row`; after an error, part of it.
-    pub(super) fn write(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<Skipped, WriteError> {
+    pub(super) fn write(&self, row: &impl Row, out: &mut Vec<u8>) -> Result<WrittenRow, WriteError> {
         let mut skipped = Skipped::default();
         let mut odd = self.write_key(row, &mut skipped, out)?;
+        let key_length = out.len() - self.start;
         odd |= self.write_fields(row, &mut skipped, out)?;
         if let Some(time) = row.time() {
             if self.options.dialect == Dialect::V2Server && !(MIN_TIME..=MAX_TIME).contains(&time) {
@@ -36,7 +45,7 @@ impl RowWriter {
         if odd && !self.reads_back(row, line) {
             return Err(WriteError::Unreadable { line: lossy(line), dialect: self.options.dialect });
         }
-        Ok(skipped)
+        Ok(WrittenRow { skipped, key_length })
     }
 
     /// Writes measurement and tags, and reports whether a name holds a byte that may not survive.
@@ -52,19 +61,20 @@ impl RowWriter {
             return Err(WriteError::EmptyMeasurement);
         }
         let mut odd =
-            self.write_name(&measurement, measurement_escapes, out)? || measurement.starts_with(b"#");
-        for (key, value) in row.tags() {
+            self.write_name(measurement, measurement_escapes, out)? || measurement.raw().starts_with(b"#");
+        for TagRef { key, value } in row.tags() {
             if key.is_empty() || value.is_empty() {
                 skipped.tags += 1;
                 continue;
             }
-            if self.options.dialect == Dialect::V2Server && RESERVED_TAG_KEYS.contains(&&*key) {
-                return Err(WriteError::ReservedTagKey { key: key.escape_ascii().to_string() });
+            // None of these is ever written with a backslash.
+            if self.options.dialect == Dialect::V2Server && RESERVED_TAG_KEYS.contains(&key.raw()) {
+                return Err(WriteError::ReservedTagKey { key: key.raw().escape_ascii().to_string() });
             }
             out.push(b',');
-            odd |= self.write_name(&key, key_escapes, out)?;
+            odd |= self.write_name(key, key_escapes, out)?;
             out.push(b'=');
-            odd |= self.write_name(&value, key_escapes, out)?;
+            odd |= self.write_name(value, key_escapes, out)?;
         }
         self.check_key_length(out.len() - self.start)?;
         Ok(odd)
@@ -81,30 +91,30 @@ impl RowWriter {
         let key_length = out.len() - self.start;
         let mut separator = b' ';
         let mut odd = false;
-        for (key, value) in row.fields() {
-            if let RowValue::Float(value) = value
+        for FieldRef { key, value } in row.fields() {
+            if let FieldValueRef::Float(value) = value
                 && !value.is_finite()
             {
                 skipped.fields += 1;
                 if self.options.non_finite == NonFinite::Refuse {
-                    return Err(WriteError::NonFinite { key: lossy(&key), value });
+                    return Err(WriteError::NonFinite { key: key.to_string(), value });
                 }
                 continue;
             }
             if key.is_empty() {
-                return Err(WriteError::EmptyFieldKey { measurement: lossy(&row.measurement()) });
+                return Err(WriteError::EmptyFieldKey { measurement: row.measurement().to_string() });
             }
             out.push(separator);
             separator = b',';
             let start = out.len();
-            odd |= self.write_name(&key, escapes, out)?;
+            odd |= self.write_name(key, escapes, out)?;
             self.check_key_length(key_length + FIELD_SEPARATOR_LENGTH + out.len() - start)?;
             out.push(b'=');
             self.write_value(value, out)?;
         }
         if separator == b' ' {
             return Err(WriteError::NoFields {
-                measurement: lossy(&row.measurement()),
+                measurement: row.measurement().to_string(),
                 skipped: skipped.fields,
             });
         }
@@ -123,19 +133,21 @@ impl RowWriter {
     }
 
     /// Writes a measurement, key or tag value, and reports whether it holds a byte that may not survive.
-    fn write_name(&self, name: &[u8], escapes: Escapes, out: &mut Vec<u8>) -> Result<bool, WriteError> {
-        self.check_text(name)?;
-        escapes.write(name, out);
+    fn write_name(&self, name: Text<'_>, escapes: Escapes, out: &mut Vec<u8>) -> Result<bool, WriteError> {
+        let name = name.to_bytes();
+        self.check_text(&name)?;
+        escapes.write(&name, out);
         Ok(name.iter().any(|&byte| byte == b'\\' || byte < b' ' || byte == 0x7f))
     }
 
-    fn write_value(&self, value: RowValue<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
+    fn write_value(&self, value: FieldValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
         match value {
-            RowValue::Float(value) => float_text::write(value, self.options.dialect, out),
-            RowValue::Integer(value) => append(out, format_args!("{value}i")),
-            RowValue::Unsigned(value) => append(out, format_args!("{value}u")),
-            RowValue::Boolean(value) => append(out, format_args!("{value}")),
-            RowValue::String(text) => {
+            FieldValueRef::Float(value) => float_text::write(value, self.options.dialect, out),
+            FieldValueRef::Integer(value) => append(out, format_args!("{value}i")),
+            FieldValueRef::Unsigned(value) => append(out, format_args!("{value}u")),
+            FieldValueRef::Boolean(value) => append(out, format_args!("{value}")),
+            FieldValueRef::String(text) => {
+                let text = text.to_bytes();
                 self.check_text(&text)?;
                 let [.., quoted] = self.escapes();
                 out.push(b'"');
@@ -176,12 +188,12 @@ impl RowWriter {
 
 /// Whether `point` has the names and tags that are written of `row`.
 fn is_same(point: &PointRef<'_, '_>, row: &impl Row) -> bool {
-    let is_finite = |value: &RowValue<'_>| !matches!(value, RowValue::Float(value) if !value.is_finite());
-    let tags = row.tags().filter(|(key, value)| !key.is_empty() && !value.is_empty());
-    let keys = row.fields().filter(|(_, value)| is_finite(value)).map(|(key, _)| key);
-    point.measurement().to_bytes() == row.measurement()
+    let is_finite = |value| !matches!(value, FieldValueRef::Float(value) if !value.is_finite());
+    let tags = row.tags().filter(|tag| !tag.key.is_empty() && !tag.value.is_empty());
+    let keys = row.fields().filter(|field| is_finite(field.value)).map(|field| field.key);
+    point.measurement() == row.measurement()
         && Row::tags(point).eq(tags)
-        && Row::fields(point).map(|(key, _)| key).eq(keys)
+        && Row::fields(point).map(|field| field.key).eq(keys)
 }
 
 fn lossy(text: &[u8]) -> String {

@@ -55,6 +55,12 @@ impl<'a> Text<'a> {
         self.raw
     }
 
+    /// Whether there is no text.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
     /// What the text means, as bytes: borrowed unless an escape sequence had to be resolved.
     #[must_use]
     pub fn to_bytes(&self) -> Cow<'a, [u8]> {

@@ -119,7 +119,8 @@ impl Point {
     }
 }
 
-fn set<V>(entries: &mut Vec<(String, V)>, key: String, value: V) {
+/// Sets an entry of a list that is sorted by key.
+pub(super) fn set<V>(entries: &mut Vec<(String, V)>, key: String, value: V) {
     match entries.binary_search_by(|(other, _)| other.as_str().cmp(&key)) {
         Ok(at) => {
             if let Some((_, old)) = entries.get_mut(at) {

@@ -1,6 +1,6 @@
 //! Tags that every point gets.
 
-use super::Point;
+use super::{Point, builder};
 
 /// Tags that every point gets: the default tags of InfluxDB's clients.
 ///
@@ -18,6 +18,7 @@ use super::Point;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DefaultTags {
+    /// Sorted by key.
     tags: Vec<(String, String)>,
 }
 
@@ -42,9 +43,7 @@ impl DefaultTags {
     /// all the same, and left out when the point is written.
     #[must_use]
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        let key = key.into();
-        self.tags.retain(|(other, _)| *other != key);
-        self.tags.push((key, value.into()));
+        builder::set(&mut self.tags, key.into(), value.into());
         self
     }
 
@@ -52,6 +51,11 @@ impl DefaultTags {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.tags.is_empty()
+    }
+
+    /// The tags, sorted by key.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Gives `point` the tags.

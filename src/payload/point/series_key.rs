@@ -1,7 +1,9 @@
 //! The identity of a series.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use super::landing;
 use crate::payload::line_protocol::Escapes;
 
 /// The identity of a series: a measurement and its tags, sorted, as they start a line of canonical line
@@ -45,6 +47,20 @@ impl SeriesKey {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The partition key of the series' points in a stream: this key, where it is UTF-8 of at most 256 characters. Of
+    /// any other it is the first 223 characters, `#`, and the MD5 of the whole key in hexadecimal: the points of a series
+    /// have the same one all the same, and stay in order.
+    ///
+    /// ```
+    /// use riverbed::point::Point;
+    ///
+    /// assert_eq!(Point::new("cpu").tag("core", "0").series_key().partition_key(), "cpu,core=0");
+    /// ```
+    #[must_use]
+    pub fn partition_key(&self) -> Cow<'_, str> {
+        landing::partition_key(&self.0)
     }
 
     /// The key's bytes, without a copy.

@@ -1,0 +1,84 @@
+//! Points on their way into a stream.
+
+use std::ops::Range;
+
+use super::options::PointOptions;
+use super::partition_key::partition_key;
+use super::tagged::Tagged;
+use crate::payload::line_protocol::{LineWriter, Row, WriteError};
+use crate::payload::point::PointTime;
+use crate::stream::put::PutRecord;
+
+/// Points as records: all lines in one buffer, the start of each line its partition key.
+pub(super) struct PointBatch<'o> {
+    options: &'o PointOptions,
+    writer: LineWriter,
+    clock: PointTime,
+    lines: Vec<u8>,
+    points: Vec<Place>,
+    /// The partition keys of series whose own key cannot be one.
+    made_keys: String,
+}
+
+/// Where a point is.
+struct Place {
+    line: Range<usize>,
+    series_key_length: usize,
+    made_key: Option<Range<usize>>,
+}
+
+impl<'o> PointBatch<'o> {
+    /// A batch without points. Those without a time happened at `clock`.
+    pub(super) fn new(options: &'o PointOptions, clock: PointTime) -> Self {
+        let writer = LineWriter::new().non_finite(options.non_finite);
+        Self { options, writer, clock, lines: Vec::new(), points: Vec::new(), made_keys: String::new() }
+    }
+
+    /// A batch for what is read from a body of this length.
+    pub(super) fn for_body(options: &'o PointOptions, clock: PointTime, length: usize) -> Self {
+        // Most lines stay as they are, and few are shorter than 64 bytes. A body can be far smaller than it pretends, but
+        // not far larger.
+        let mut batch = Self::new(options, clock);
+        batch.lines.reserve(length);
+        batch.points.reserve(length / 64);
+        batch
+    }
+
+    /// Adds a point.
+    pub(super) fn push(&mut self, row: &impl Row) -> Result<(), WriteError> {
+        let start = self.lines.len();
+        let row = Tagged { row, options: self.options, clock: self.clock };
+        let series_key_length = self.writer.write_row(&row, &mut self.lines)?.key_length;
+        let line = start..self.lines.len();
+        let made_key = match partition_key(series_key(&self.lines, &line, series_key_length)) {
+            std::borrow::Cow::Borrowed(_) => None,
+            std::borrow::Cow::Owned(made) => {
+                let start = self.made_keys.len();
+                self.made_keys.push_str(&made);
+                Some(start..self.made_keys.len())
+            }
+        };
+        self.points.push(Place { line, series_key_length, made_key });
+        Ok(())
+    }
+
+    /// The records to put, one for each point, in order.
+    pub(super) fn records(&self) -> Vec<PutRecord<'_>> {
+        self.points.iter().map(|place| self.record(place)).collect()
+    }
+
+    fn record(&self, place: &Place) -> PutRecord<'_> {
+        let key = match &place.made_key {
+            Some(range) => self.made_keys.get(range.clone()).unwrap_or_default(),
+            // A key that is not UTF-8 has one made for it.
+            None => std::str::from_utf8(series_key(&self.lines, &place.line, place.series_key_length))
+                .unwrap_or_default(),
+        };
+        let record = PutRecord::new(key, self.lines.get(place.line.clone()).unwrap_or_default());
+        self.options.durability.map_or(record, |durability| record.durability(durability))
+    }
+}
+
+fn series_key<'l>(lines: &'l [u8], line: &Range<usize>, length: usize) -> &'l [u8] {
+    lines.get(line.start..line.start + length).unwrap_or_default()
+}

@@ -1,0 +1,16 @@
+//! Points in a stream: one record for each, under the key of its series, as a line of canonical line protocol.
+
+mod batch;
+mod decode_error;
+mod decoder;
+mod error;
+mod options;
+mod partition_key;
+mod put;
+mod tagged;
+
+pub use decode_error::DecodePointError;
+pub use decoder::{PointDecoder, StoredPoint};
+pub use error::{PutLineError, PutPointError, WriteLinesError};
+pub use options::{LineOptions, PointOptions};
+pub(super) use partition_key::partition_key;
