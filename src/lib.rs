@@ -37,8 +37,8 @@
 //!
 //! None by default.
 //!
-//! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it. Landing points in
-//!   a stream is still to come.
+//! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it, put in streams and
+//!   read there as typed points.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 
 mod error;
@@ -84,6 +84,11 @@ pub use sys::clock::{Clock, SystemClock, Timestamp};
 #[cfg(any(fuzzing, feature = "internals"))]
 #[doc(hidden)]
 pub mod internals;
+
+/// The code in `docs/line-protocol.md` is compiled and run.
+#[cfg(all(doctest, feature = "line-protocol"))]
+#[doc = include_str!("../docs/line-protocol.md")]
+struct LineProtocolPage;
 
 /// The code in the README is compiled and run.
 #[cfg(doctest)]

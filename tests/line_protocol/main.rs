@@ -2,6 +2,8 @@
 #![cfg(feature = "line-protocol")]
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod corpus;
