@@ -40,6 +40,7 @@
 //! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it, put in streams and
 //!   read there as typed points.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
+//! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
 
 mod error;
 mod log;
@@ -50,6 +51,8 @@ mod stream;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "writer")]
+pub mod write;
 
 pub use error::{IoError, SyncError};
 pub use log::durability::{Durability, ReadLevel};

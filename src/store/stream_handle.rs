@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{IoError, SyncError};
 use crate::log::stats::LogStats;
 use crate::log::trim::TrimError;
-use crate::stream::core::StreamCore;
+use crate::stream::core::{OnRefusal, StreamCore};
 use crate::stream::error::{PutError, ReadError};
 use crate::stream::hash_key::HashKey;
 use crate::stream::hash_range::HashKeyRange;
@@ -181,7 +181,15 @@ impl Stream {
     /// Each succeeds or fails by itself, and those of one shard keep their order. Where they ask for different
     /// durabilities, the strictest of a shard's records holds for all of them.
     pub fn put_records(&self, records: &[PutRecord<'_>]) -> PutRecords {
-        self.core.put_records(records)
+        self.core.put_records(records, OnRefusal::GoOn)
+    }
+
+    /// As [`put_records`](Self::put_records), but once a shard has no room for a record, or refuses it for another reason of
+    /// its own, none of the call's later records goes to that shard; they get the same error. So what failed can be put
+    /// again without having been overtaken by a record of the same partition key. Records that are wrong by themselves
+    /// ([`PutError::RecordTooLarge`] and the like) hold up nothing.
+    pub fn put_records_in_order(&self, records: &[PutRecord<'_>]) -> PutRecords {
+        self.core.put_records(records, OnRefusal::EndShard)
     }
 
     /// Makes everything durable that has been put so far. Many callers share one sync.

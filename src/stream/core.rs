@@ -60,7 +60,7 @@ impl StreamCore {
     }
 
     /// Puts many records: one lock and one clock reading for each shard that any of them goes to.
-    pub(crate) fn put_records(&self, records: &[PutRecord<'_>]) -> PutRecords {
+    pub(crate) fn put_records(&self, records: &[PutRecord<'_>], on_refusal: OnRefusal) -> PutRecords {
         let mut results: Vec<Result<Put, PutError>> = Vec::with_capacity(records.len());
         // The records of each shard, in the order given. Most batches touch few shards of many.
         let mut groups: Vec<Group<'_>> = Vec::new();
@@ -86,7 +86,7 @@ impl StreamCore {
             }
         }
         let targets: Vec<_> =
-            groups.iter().map(|group| self.append_group(group, records, &mut results)).collect();
+            groups.iter().map(|group| self.append_group(group, records, on_refusal, &mut results)).collect();
         // Every shard has been written to before the first sync is waited for.
         for (group, target) in groups.iter().zip(targets) {
             let Some(target) = target else { continue };
@@ -106,6 +106,7 @@ impl StreamCore {
         &self,
         group: &Group<'_>,
         records: &[PutRecord<'_>],
+        on_refusal: OnRefusal,
         results: &mut [Result<Put, PutError>],
     ) -> Option<u64> {
         let shard = group.shard;
@@ -119,9 +120,15 @@ impl StreamCore {
         let drafts: Vec<_> =
             bodies.iter().map(|(index, record, parts)| (*index, *record, draft(record, parts))).collect();
         let mut session = shard.log.session();
+        let mut refused: Option<PutError> = None;
         for (index, record, draft) in &drafts {
             let outcome = check_ordering(record, shard, session.next())
-                .and_then(|()| Ok(session.append(draft)?))
+                .and_then(|()| match &refused {
+                    Some(error) if on_refusal == OnRefusal::EndShard => Err(error.clone()),
+                    _ => session.append(draft).map_err(PutError::from).inspect_err(|error| {
+                        refused = Some(error.clone());
+                    }),
+                })
                 .map(|counter| Put {
                     shard_id: shard.id,
                     sequence_number: SequenceNumber::new(counter, shard.id),
@@ -201,6 +208,15 @@ impl StreamCore {
     pub(crate) fn logs(&self) -> impl Iterator<Item = &Arc<ShardLog>> {
         self.shards.all().iter().map(|shard| &shard.log)
     }
+}
+
+/// What becomes of the rest of a batch's records for a shard once the shard has refused one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnRefusal {
+    /// They are tried.
+    GoOn,
+    /// They are not, and get the same error.
+    EndShard,
 }
 
 /// The records of a batch that go to one shard.
