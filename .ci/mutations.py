@@ -70,6 +70,12 @@ MUTATIONS = [
      "            Ok(()) => self.0.write_all_at(&vec![0; usize::try_from(len).unwrap_or(0)], 0),\n            Err(rustix::io::Errno::OPNOTSUPP)", "synced_append_size"),
     ("scan-nothing", "recovery does not look above the watermark", "src/log/recovery/examine.rs",
      "let (extent, tail) = if settled || short {", "let (extent, tail) = if true || settled || short {", "kill"),
+    ("overtake-in-batch", "a short record goes in where a longer one before it found no room", "src/write/stream_sink.rs",
+     "self.put_records_in_order(&records)", "self.put_records(&records)", "writer"),
+    ("overtake-retry", "items do not wait for an earlier one of their key that is tried again", "src/write/schedule.rs",
+     "if self.held.is_empty() { None } else { self.held.get(item.key()) }", 'self.held.get(&b"none"[..])', "writer"),
+    ("flush-no-sync", "a writer's flush does not sync the stream", "src/write/stream_sink.rs",
+     "Ok(self.sync()?)", "Ok(())", "writer"),
 ]
 
 
@@ -80,7 +86,7 @@ def run(name, path, text, replacement, test):
         return f"does not apply: {before.count(text)} places"
     source.write_text(before.replace(text, replacement))
     try:
-        command = ["cargo", "test", "--quiet", "--test", test]
+        command = ["cargo", "test", "--quiet", "--all-features", "--test", test]
         env_target = ["env", f"CARGO_TARGET_DIR={ROOT / 'target' / 'mutations' / 'target'}", "RUSTFLAGS=-Awarnings",
                       "RUST_BACKTRACE=0"]
         built = subprocess.run([*env_target, *command, "--no-run"], cwd=COPY, capture_output=True, text=True)

@@ -184,3 +184,37 @@ fn one_shard_that_cannot_write_does_not_stop_the_others() {
     stream.put_records(&again).all().unwrap();
     assert_eq!(read(&stream).len(), 4);
 }
+
+#[test]
+fn in_order_nothing_of_a_shard_goes_in_behind_what_was_refused() {
+    let disk = Disk::new();
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
+    let (here, there) = ("a", "b");
+    assert_ne!(stream.shard_for_key(here), stream.shard_for_key(there));
+    stream.put(here, b"first").unwrap();
+    disk.set_capacity(Some(disk.used()));
+    let long = vec![7; 64 * 1024];
+    let records = [
+        PutRecord::new(here, b"fits"),
+        PutRecord::new("", b"is wrong by itself"),
+        PutRecord::new(here, b"fits"),
+        PutRecord::new(here, &long),
+        PutRecord::new(here, b"would fit"),
+        PutRecord::new(there, b"has no segment yet"),
+        PutRecord::new(here, b"would fit"),
+    ];
+    let puts = stream.put_records_in_order(&records);
+    let outcome = |result: &Result<Put, PutError>| match result {
+        Ok(_) => "put",
+        Err(PutError::PartitionKey(_)) => "wrong",
+        Err(PutError::StorageFull { .. }) => "full",
+        Err(other) => panic!("{other:?}"),
+    };
+    let outcomes: Vec<_> = puts.results().iter().map(outcome).collect();
+    assert_eq!(outcomes, ["put", "wrong", "put", "full", "full", "full", "full"]);
+    // Each record by itself: the short ones go in.
+    let puts = stream.put_records(&records);
+    let outcomes: Vec<_> = puts.results().iter().map(outcome).collect();
+    assert_eq!(outcomes, ["put", "wrong", "put", "full", "put", "full", "put"]);
+}

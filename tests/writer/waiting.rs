@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use riverbed::write::{OnFull, Outcome, Reason, WriteOptions};
+use riverbed::write::{FlushError, OnFull, Outcome, Reason, WriteOptions};
 
 use super::support::{Bench, Call, Numbered, Refused, SECOND, accepted, item, later};
 
@@ -183,7 +183,8 @@ fn closing_wakes_everybody() {
         let blocked = scope.spawn(|| writer.write(item("a", 1)).unwrap_err().reason);
         let waiting = scope.spawn(|| block_on(writer.write_async(item("a", 2))).unwrap_err().reason);
         let waiting_too = scope.spawn(|| writer.write_sync(item("a", 3)).unwrap_err().reason);
-        writer.close().unwrap();
+        // With no time at all for closing, the thread may be busy just then.
+        assert!(matches!(writer.close(), Ok(()) | Err(FlushError::TimedOut { .. })));
         for thread in [blocked, waiting, waiting_too] {
             assert_eq!(thread.join().unwrap(), Reason::Closed);
         }
