@@ -105,7 +105,7 @@ fn futures_are_woken_by_the_writers_thread() {
         match block_on(writer.write_async(item("a", number))) {
             Ok(ack) => assert_eq!(ack, number),
             Err(failed) => {
-                assert_eq!((failed.item.number, failed.reason), (13, Reason::Rejected(Refused("bad"))))
+                assert_eq!((failed.item.number, failed.reason), (13, Reason::Rejected(Refused("bad"))));
             }
         }
     }
