@@ -39,12 +39,13 @@
 //!
 //! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it, put in streams and
 //!   read there as typed points.
+//! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
 
 mod error;
 mod log;
-#[cfg(feature = "line-protocol")]
+#[cfg(any(feature = "arrow", feature = "line-protocol"))]
 mod payload;
 mod store;
 mod stream;
@@ -59,6 +60,8 @@ pub use log::durability::{Durability, ReadLevel};
 pub use log::inspect::{Fault, FaultKind, Severity};
 pub use log::recovery::{RecoveryReport, RecoveryRow, SegmentRecovery, ShardRecovery};
 pub use log::trim::TrimError;
+#[cfg(feature = "arrow")]
+pub use payload::columns;
 #[cfg(feature = "line-protocol")]
 pub use payload::{line_protocol, point};
 pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};

@@ -348,3 +348,24 @@ fn what_is_no_store_or_in_use_is_not_touched() {
     store.close().unwrap();
     assert!(options(&disk).repair("data", &plan).unwrap().moved.is_empty());
 }
+
+#[test]
+fn a_first_segment_that_the_power_took_whole_is_no_damage() {
+    let mut lost = 0;
+    for seed in 0..20 {
+        let disk = Disk::new();
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+        stream.put_record(&PutRecord::new("k", b"lost").durability(Durability::Buffered)).unwrap();
+        let disk = disk.cut_power(seed);
+        drop((store, stream));
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.open_stream("s").unwrap();
+        let number = put(&stream, b"kept");
+        lost += usize::from(read(&stream).0.len() == 1);
+        assert!(number > 0);
+        let report = verify(&disk);
+        assert!(!report.is_damaged(), "seed {seed}: {:?}", report.faults);
+    }
+    assert!(lost > 0);
+}

@@ -138,6 +138,11 @@ impl Active {
             let source = io::Error::other("a frame did not fit the room made for it");
             return Err(IoError::new("append to", self.segment.path(), source).into());
         }
+        #[cfg(feature = "arrow")]
+        if draft.is_columnar() {
+            // They come from valid arrays, see `Draft::of_rows`.
+            self.writer.region().validated().add(offset);
+        }
         self.segment.note_append(self.writer.end(), next, time);
         if offset >= self.next_mark {
             self.segment.index().push(Mark { sequence, time, offset });

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use crate::error::{IoError, SyncError};
 use crate::sys::clock::Timestamp;
 use crate::sys::region::{FRAME_ALIGNMENT, Prefix, Region};
+#[cfg(feature = "arrow")]
+use crate::sys::validated::Validated;
 
 use super::durability::ReadLevel;
 use super::frame::{Check, Frame, FrameFault};
@@ -38,6 +40,8 @@ pub(crate) enum Start {
     Newest,
     /// The frame that holds this counter, or the first after it.
     Sequence(u64),
+    /// The first frame all of whose counters are above this one.
+    After(u64),
     /// The first frame that arrived at this time or later.
     Time(Timestamp),
 }
@@ -123,6 +127,12 @@ impl Owner {
         let start = offset - HEADER_LEN;
         all.slice(start..start + len)
     }
+
+    /// Which frames of the segment have been found to be valid columns.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn validated(&self) -> &Validated {
+        self.region().validated()
+    }
 }
 
 impl Cursor {
@@ -168,6 +178,15 @@ impl Cursor {
                         segment,
                         |mark| mark.sequence <= sequence,
                         |frame| frame.sequence().saturating_add(frame.row_count()) <= sequence,
+                    )?;
+                }
+            }
+            Start::After(sequence) => {
+                if let Some(segment) = list.holding(sequence) {
+                    self.seek_in(
+                        segment,
+                        |mark| mark.sequence <= sequence,
+                        |frame| frame.sequence() <= sequence,
                     )?;
                 }
             }

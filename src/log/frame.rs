@@ -75,6 +75,15 @@ pub(crate) struct Kind(u8);
 impl Kind {
     /// Bytes that mean nothing to the engine.
     pub(crate) const RAW: Self = Self(1);
+    /// Rows, as encapsulated Arrow IPC messages: the dictionaries that the rows need, then one record batch. The only kind
+    /// that has [`Rows`].
+    pub(crate) const ARROW: Self = Self(2);
+
+    /// Whether a frame of this kind may have these flags.
+    fn allows(self, flags: u8) -> bool {
+        let has_rows = flags & HAS_ROWS != 0;
+        flags & !KNOWN_FLAGS == 0 && ((self == Self::RAW && !has_rows) || (self == Self::ARROW && has_rows))
+    }
 }
 
 /// What a columnar frame says of its rows.
@@ -122,6 +131,29 @@ impl<'a> Draft<'a> {
         }
         debug_assert!(data_len <= MAX_RECORD_LEN);
         Self { kind, key, explicit_hash_key, rows: None, metadata, data, data_len, body_crc: crc.finalize() }
+    }
+
+    /// A frame of rows. Its data start on a [`COLUMNAR_ALIGNMENT`] boundary of the segment, and it takes as many sequence
+    /// numbers as it has rows, of which there is at least one.
+    ///
+    /// `data` are what [`Kind::ARROW`] says, made from valid arrays: they will be read without being validated again.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn of_rows(
+        rows: Rows,
+        key: &'a [u8],
+        explicit_hash_key: Option<u128>,
+        metadata: &'a [u8],
+        data: &'a [&'a [u8]],
+    ) -> Self {
+        debug_assert!(rows.count > 0);
+        let draft = Self::new(Kind::ARROW, key, explicit_hash_key, metadata, data);
+        Self { rows: Some(rows), ..draft }
+    }
+
+    /// Whether the frame's data are valid columns, as [`of_rows`](Self::of_rows) demands.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn is_columnar(&self) -> bool {
+        self.rows.is_some()
     }
 
     /// How many sequence numbers the frame takes.
@@ -405,6 +437,20 @@ impl<'a> Frame<'a> {
         (self.parts.data - self.parts.padding) as usize
     }
 
+    /// Where the frame starts, counted from the segment's first byte.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Checks the body's checksum, for a frame that was decoded without [`Check::All`].
+    #[cfg(feature = "arrow")]
+    pub(crate) fn check_body(&self) -> Result<(), FrameFault> {
+        let Parts { key, padding, data, .. } = self.parts;
+        let found = u32::from_le_bytes(self.field(BODY_CRC));
+        check_body(self.bytes, key as usize, padding as usize, data as usize, found)
+    }
+
     /// Bytes to the next frame.
     #[inline]
     pub(crate) fn padded_len(&self) -> usize {
@@ -470,7 +516,7 @@ impl Parts {
         if check != Check::Bounds {
             check_header(header, signature)?;
         }
-        if Kind(kind) != Kind::RAW || flags & !KNOWN_FLAGS != 0 {
+        if !Kind(kind).allows(flags) {
             return Err(FrameFault::Unknown);
         }
         let mut optional = header.get(FIXED_HEADER_LEN..).unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::error::IoError;
 use crate::sys::mapping::Mapping;
 use crate::sys::storage::{Access, StorageFile, remove_if_there, with_suffix};
 
-use super::frame::{FIXED_HEADER_LEN, MAX_FRAME_LEN};
+use super::frame::MAX_FRAME_LEN;
 use super::header::{HEADER_LEN, Identity, MAX_SPAN, PAGE};
 use super::options::Context;
 
@@ -44,9 +44,9 @@ impl Wanted {
     pub(crate) fn new(shard: u32, ordinal: u64, capacity: u64, frame_len: usize, rows: u64) -> Self {
         let needed = (HEADER_LEN + frame_len).next_multiple_of(PAGE) as u64;
         let capacity = capacity.max(needed);
-        // No more records of one number each fit than this; a frame of many rows takes the room of its rows.
-        let records = capacity / FIXED_HEADER_LEN as u64;
-        let span = records.max(rows).min(MAX_SPAN);
+        // A number for each bit: rows of one boolean fill the bytes and the numbers at about the same time. A frame of more
+        // rows than that (of nothing but nulls) takes the room of its rows.
+        let span = capacity.saturating_mul(8).max(rows).min(MAX_SPAN);
         Self { shard, ordinal, capacity, span, frame_len, rows, prefault: 0 }
     }
 }

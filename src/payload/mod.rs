@@ -1,4 +1,8 @@
 //! Encodings of values into a record's bytes: they know types and schemas, and nothing of files or offsets.
 
+#[cfg(feature = "arrow")]
+pub mod columns;
+#[cfg(feature = "line-protocol")]
 pub mod line_protocol;
+#[cfg(feature = "line-protocol")]
 pub mod point;

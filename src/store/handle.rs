@@ -16,6 +16,8 @@ use crate::log::options::Context;
 use crate::log::recovery::RecoveryReport;
 use crate::log::shard_log::ShardLog;
 use crate::stream::core::StreamCore;
+#[cfg(feature = "arrow")]
+use crate::sys::storage::Storage;
 use crate::sys::storage::{Lock, remove_tree, replace_file};
 
 use super::error::{CloseError, CreateStreamError, OpenError, StreamError};
@@ -302,6 +304,25 @@ impl Shared {
         replace_file(&*self.options.storage, &path, &bytes).map_err(IoError::context("write", &path))?;
         open.manifest = manifest;
         Ok(())
+    }
+
+    /// Runs `change` in the directory of a stream that is neither closed nor deleted, and stays so meanwhile.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn in_stream<T, E: From<StreamError>>(
+        &self,
+        core: &Arc<StreamCore>,
+        change: impl FnOnce(&dyn Storage, &Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let state = self.state.lock();
+        if state.lock.is_none() {
+            return Err(StreamError::Closed.into());
+        }
+        match state.streams.get(&core.name) {
+            Some(Ok(open)) if Arc::ptr_eq(&open.core, core) => {
+                change(&*self.options.storage, &self.layout.stream(&core.name))
+            }
+            _ => Err(StreamError::NotFound { name: core.name.clone() }.into()),
+        }
     }
 
     fn scratch_path(&self, state: &mut State) -> PathBuf {

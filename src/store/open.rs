@@ -233,6 +233,8 @@ pub(crate) fn open_stream(
         shards: ShardMap::new(shards).ok_or(ManifestFault::Ranges)?,
         context: Arc::clone(context),
         retention: Mutex::new(Kept::new(manifest.retention.into())),
+        #[cfg(feature = "arrow")]
+        schemas: Mutex::default(),
     });
     core.schedule_retention();
     Ok(OpenStream { core, manifest })

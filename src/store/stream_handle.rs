@@ -15,6 +15,8 @@ use crate::stream::position::Position;
 use crate::stream::put::{Key, Put, PutRecord, PutRecords};
 use crate::stream::reader::{Reader, ReaderOptions};
 use crate::stream::retention::Retention;
+#[cfg(feature = "arrow")]
+use crate::stream::schemas::OpenSchemas;
 use crate::stream::sequence_number::SequenceNumber;
 use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::Shard;
@@ -351,6 +353,35 @@ impl Stream {
     /// What the stream's shards have and have done, in the order of [`shards`](Self::shards).
     pub fn stats(&self) -> Vec<ShardStats> {
         self.core.shards.all().iter().map(|shard| ShardStats::new(shard.id, shard.log.stats())).collect()
+    }
+
+    /// Reads a shard from the record on that holds a row.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn row_reader(
+        &self,
+        shard_id: ShardId,
+        position: Position,
+        options: ReaderOptions,
+    ) -> Result<Reader, ReadError> {
+        Reader::at_row(self.shard(shard_id)?, position, options)
+    }
+
+    /// What the encodings put through.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn core(&self) -> &StreamCore {
+        &self.core
+    }
+
+    /// Looks at the stream's schemas, or adds to them, while it is neither closed nor deleted.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn with_schemas<T, E: From<StreamError>>(
+        &self,
+        use_them: impl FnOnce(&mut OpenSchemas<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut schemas = self.core.schemas.lock();
+        self.store.in_stream(&self.core, |storage, stream_dir| {
+            use_them(&mut OpenSchemas { storage, stream_dir, schemas: &mut schemas })
+        })
     }
 
     fn shard(&self, shard_id: ShardId) -> Result<&Shard, ReadError> {

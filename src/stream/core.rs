@@ -25,6 +25,8 @@ pub(crate) struct StreamCore {
     pub(crate) shards: ShardMap,
     pub(crate) context: Arc<Context>,
     pub(crate) retention: Mutex<Kept>,
+    #[cfg(feature = "arrow")]
+    pub(crate) schemas: Mutex<super::schemas::Schemas>,
 }
 
 /// The retention in force.

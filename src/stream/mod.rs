@@ -8,9 +8,14 @@ pub(crate) mod merged;
 pub(crate) mod partition_key;
 pub(crate) mod position;
 pub(crate) mod put;
+#[cfg(feature = "arrow")]
+pub(crate) mod put_rows;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod retention;
+pub(crate) mod schema_file;
+#[cfg(feature = "arrow")]
+pub(crate) mod schemas;
 pub(crate) mod sequence_number;
 pub(crate) mod shard_id;
 pub(crate) mod shard_map;

@@ -26,9 +26,10 @@ pub enum Position {
     TrimHorizon,
     /// After the newest record at the time of the call.
     Latest,
-    /// At this record. If it was trimmed, or its number was never given, at the first one after it.
+    /// At this record. If it was trimmed, or its number was never given, at the first one after it. The number of any row of a
+    /// batch stands for its record.
     AtSequenceNumber(SequenceNumber),
-    /// After this record, as if it were there.
+    /// After this record, as if it were there. The number of any row of a batch stands for its record.
     AfterSequenceNumber(SequenceNumber),
     /// At the first record that arrived at this time or later.
     AtTimestamp(Timestamp),

@@ -23,13 +23,13 @@ use super::shard_map::Shard;
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ReaderOptions {
-    verify: bool,
+    check: Check,
     level: ReadLevel,
 }
 
 impl Default for ReaderOptions {
     fn default() -> Self {
-        Self { verify: true, level: ReadLevel::Appended }
+        Self { check: Check::All, level: ReadLevel::Appended }
     }
 }
 
@@ -43,7 +43,16 @@ impl ReaderOptions {
     /// the disk can reach you, but never a read outside the segment.
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
-        self.verify = verify;
+        self.check = if verify { Check::All } else { Check::Bounds };
+        self
+    }
+
+    /// Checks headers at least: what rows are read with must be known.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn with_headers_checked(mut self) -> Self {
+        if self.check == Check::Bounds {
+            self.check = Check::Header;
+        }
         self
     }
 
@@ -92,9 +101,25 @@ pub struct GetRecords {
 
 impl Reader {
     pub(crate) fn new(shard: &Shard, position: Position, options: ReaderOptions) -> Result<Self, ReadError> {
-        let start = start(shard, position)?;
-        let check = if options.verify { Check::All } else { Check::Bounds };
-        let cursor = Cursor::new(Arc::clone(&shard.log), start, check, options.level)
+        Self::starting(shard, start(shard, position)?, options)
+    }
+
+    /// As [`new`](Self::new), but starts after a row: at the record that holds the next one.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn at_row(
+        shard: &Shard,
+        position: Position,
+        options: ReaderOptions,
+    ) -> Result<Self, ReadError> {
+        let start = match start(shard, position)? {
+            Start::After(counter) => Start::Sequence(counter.saturating_add(1)),
+            start => start,
+        };
+        Self::starting(shard, start, options)
+    }
+
+    fn starting(shard: &Shard, start: Start, options: ReaderOptions) -> Result<Self, ReadError> {
+        let cursor = Cursor::new(Arc::clone(&shard.log), start, options.check, options.level)
             .map_err(|error| ReadError::of_cursor(error, shard.id))?;
         Ok(Self { cursor, shard_id: shard.id })
     }
@@ -216,8 +241,10 @@ fn start(shard: &Shard, position: Position) -> Result<Start, ReadError> {
             if number.counter() >= next {
                 return Err(ReadError::PositionInFuture { number });
             }
-            let after = u64::from(matches!(position, Position::AfterSequenceNumber(_)));
-            Ok(Start::Sequence(number.counter().saturating_add(after)))
+            Ok(match position {
+                Position::AfterSequenceNumber(_) => Start::After(number.counter()),
+                _ => Start::Sequence(number.counter()),
+            })
         }
         Position::AtTimestamp(time) => {
             let (_, newest) = shard.log.tip();

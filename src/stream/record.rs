@@ -58,6 +58,12 @@ impl<'a> Record<'a> {
         self.shard_id
     }
 
+    /// The number of the record's last row; its own number for a record that is no batch. The next record's is above it.
+    #[inline]
+    pub fn last_sequence_number(&self) -> SequenceNumber {
+        last_number(self.sequence_number(), self.frame.row_count())
+    }
+
     /// When the engine appended it: Kinesis's `ApproximateArrivalTimestamp`, in nanoseconds. Never decreases within
     /// a shard.
     #[inline]
@@ -108,6 +114,36 @@ impl<'a> Record<'a> {
         self.owner.slice(self.frame.data_offset(), self.frame.data().len())
     }
 
+    /// The key, keeping the segment's mapping alive.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn key_bytes(&self) -> Bytes {
+        self.owner.slice(self.frame.body_offset(), self.frame.key().len())
+    }
+
+    /// The schema and the number of rows of a batch; `None` for a record of bytes.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn schema_id_and_rows(&self) -> Option<(u32, u32)> {
+        self.frame.rows().map(|rows| (rows.schema_id, rows.count))
+    }
+
+    /// Checks the checksum of key, metadata and data, for a record from an unverified read.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn check_body(&self) -> Result<(), crate::log::frame::FrameFault> {
+        self.frame.check_body()
+    }
+
+    /// Whether Arrow may take the record's columns for valid.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn skip_validation(&self) -> arrow_data::UnsafeFlag {
+        self.owner.validated().skip_validation(self.frame.offset())
+    }
+
+    /// Notes that everything in the record's columns was validated, and its checksum before.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn note_validated(&self) {
+        self.owner.validated().add(self.frame.offset());
+    }
+
     /// The whole record, keeping the segment's mapping alive for as long as it lives. Nothing is copied.
     #[inline]
     pub fn to_owned(&self) -> OwnedRecord {
@@ -118,6 +154,7 @@ impl<'a> Record<'a> {
         );
         OwnedRecord {
             sequence_number: self.sequence_number(),
+            last_sequence_number: self.last_sequence_number(),
             arrival_time: self.frame.time(),
             explicit_hash_key: self.explicit_hash_key(),
             key: body.slice(..self.frame.key().len()),
@@ -125,6 +162,11 @@ impl<'a> Record<'a> {
             data: body.slice(key_and_metadata + self.frame.padding()..),
         }
     }
+}
+
+#[inline]
+fn last_number(first: SequenceNumber, rows: u64) -> SequenceNumber {
+    SequenceNumber::new(first.counter().saturating_add(rows.saturating_sub(1)), first.shard_id())
 }
 
 impl fmt::Debug for Record<'_> {
@@ -144,6 +186,7 @@ impl fmt::Debug for Record<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedRecord {
     sequence_number: SequenceNumber,
+    last_sequence_number: SequenceNumber,
     arrival_time: Timestamp,
     explicit_hash_key: Option<HashKey>,
     key: Bytes,
@@ -160,6 +203,11 @@ impl OwnedRecord {
     /// The shard it was read from.
     pub fn shard_id(&self) -> ShardId {
         self.sequence_number.shard_id()
+    }
+
+    /// The number of its last row; see [`Record::last_sequence_number`].
+    pub fn last_sequence_number(&self) -> SequenceNumber {
+        self.last_sequence_number
     }
 
     /// When the engine appended it; see [`Record::arrival_time`].

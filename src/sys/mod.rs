@@ -23,6 +23,8 @@ pub(crate) mod published;
 pub(crate) mod region;
 pub(crate) mod storage;
 pub(crate) mod sync;
+#[cfg(feature = "arrow")]
+pub(crate) mod validated;
 
 // Offsets in files are u64, offsets in mappings usize: on the platforms we support they are the same.
 const _: () = assert!(usize::BITS == 64, "riverbed maps whole segments and needs a 64-bit address space");

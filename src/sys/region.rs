@@ -35,6 +35,8 @@ pub(crate) struct Region {
     /// Where frames begin; before it lies the header.
     start: usize,
     published: Published,
+    #[cfg(feature = "arrow")]
+    validated: super::validated::Validated,
 }
 
 // SAFETY: see the argument at the top of this module: shared access is to bytes that no longer change, or
@@ -68,7 +70,22 @@ impl Region {
             return None;
         }
         let base = map.base();
-        Some(Self { map, base, start, published: Published::new(end) })
+        #[cfg(feature = "arrow")]
+        let validated = super::validated::Validated::new(map.len());
+        Some(Self {
+            map,
+            base,
+            start,
+            published: Published::new(end),
+            #[cfg(feature = "arrow")]
+            validated,
+        })
+    }
+
+    /// Which of the published columns are known to be valid.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn validated(&self) -> &super::validated::Validated {
+        &self.validated
     }
 
     pub(crate) fn capacity(&self) -> usize {

@@ -53,6 +53,8 @@ pub enum FaultKind {
     MissingRecords,
     /// A segment's numbers were used by the one before.
     Overlap,
+    /// The file of a schema is damaged. The batches that have it cannot be read as columns.
+    Schema,
     /// An index does not fit its segment.
     Index,
     /// A file or directory that no store has, or that is not needed any more.
@@ -79,6 +81,7 @@ impl fmt::Display for FaultKind {
             Self::MissingSegment => "segment missing",
             Self::MissingRecords => "records missing",
             Self::Overlap => "numbers used before",
+            Self::Schema => "a schema",
             Self::Index => "index",
             Self::Leftover => "left over",
         })

@@ -129,7 +129,9 @@ impl Walk<'_> {
                 }
                 return;
             }
-            if in_use && base > expected {
+            // Nothing of it was ever durable, and recovery ended it above all numbers that it may have handed out.
+            let ended_unused = slot.is_some_and(|slot| slot.state == SlotState::Sealed && slot.frames == 0);
+            if in_use && base > expected && !ended_unused {
                 // A tail that was never synced, unless a later sync says that it was.
                 let durable = head.is_durable() || later_durable;
                 let severity = if durable { Severity::Damage } else { Severity::UnacknowledgedTail };

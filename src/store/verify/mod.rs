@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::IoError;
 use crate::log::inspect::{Fault, FaultKind, Findings, Severity, inspect_shard};
+use crate::stream::schema_file::{self, SchemaFileFault};
 use crate::sys::storage::{Storage, read_file};
 
 use super::layout::{self, Layout};
@@ -136,6 +137,9 @@ fn verify_stream(storage: &dyn Storage, path: &Path, out: &mut Findings) {
                 inspect_shard(storage, &path.join(&entry.name), shard, None, out);
             }
             _ if entry.name == layout::STREAM_MANIFEST => {}
+            _ if entry.name == schema_file::DIRECTORY && entry.is_dir => {
+                verify_schemas(storage, &path.join(&entry.name), out);
+            }
             _ => {
                 let detail = "the stream's manifest does not speak of it";
                 out.add(&path.join(&entry.name), 0, FaultKind::Leftover, Severity::Derived, detail);
@@ -144,6 +148,32 @@ fn verify_stream(storage: &dyn Storage, path: &Path, out: &mut Findings) {
     }
     for shard in manifest.iter().flat_map(|manifest| &manifest.shards) {
         inspect_shard(storage, &layout::shard_dir(path, shard.id), shard.id, Some(shard.first), out);
+    }
+}
+
+fn verify_schemas(storage: &dyn Storage, dir: &Path, out: &mut Findings) {
+    let entries = match storage.list(dir) {
+        Ok(entries) => entries,
+        // Deleted since.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return out.add(dir, 0, FaultKind::Unreadable, Severity::Damage, error),
+    };
+    for entry in entries {
+        let path = dir.join(&entry.name);
+        let Some(id) = schema_file::id_of(&entry.name) else {
+            let detail = "it is no schema's file";
+            out.add(&path, 0, FaultKind::Leftover, Severity::Derived, detail);
+            continue;
+        };
+        match read_file(storage, &path).map(|bytes| schema_file::decode(id, &bytes).map(<[u8]>::len)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => {
+                let newer = matches!(fault, SchemaFileFault::NewerFormat { .. });
+                let kind = if newer { FaultKind::NewerFormat } else { FaultKind::Schema };
+                out.add(&path, 0, kind, Severity::Damage, fault);
+            }
+            Err(error) => out.add(&path, 0, FaultKind::Unreadable, Severity::Damage, error),
+        }
     }
 }
 

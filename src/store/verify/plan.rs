@@ -122,6 +122,9 @@ fn why_not(kind: FaultKind) -> &'static str {
         FaultKind::Frame | FaultKind::Order | FaultKind::Watermark => {
             "the record is lost; readers are told and go on behind it with skip_damage()"
         }
+        FaultKind::Schema => {
+            "restore the schema from a copy: the batches that have it can be read as bytes until then, not as columns"
+        }
         FaultKind::NotBlank => "nothing is missing, and what is there is not served",
         FaultKind::MissingSegment | FaultKind::MissingRecords => {
             "what is missing is gone; readers are told and go on behind it with skip_damage()"

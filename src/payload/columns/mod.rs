@@ -1,0 +1,108 @@
+//! Batches of columns, after Apache Arrow: put as they are, read in place.
+//!
+//! [`Stream::columns`](crate::Stream::columns) gives the handle. A batch becomes one record (or several, when it is long) that
+//! takes one sequence number for each row. Reading gives batches whose arrays lie in the mapped segments. A stream may have
+//! records of bytes as well.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let store = riverbed::Store::open(directory.path().join("data"))?;
+//! use arrow_array::record_batch;
+//! use riverbed::columns::BatchReaderOptions;
+//! use riverbed::{Position, StreamOptions};
+//!
+//! let columns = store.create_stream("taxis", StreamOptions::new())?.columns();
+//! let batch = record_batch!(("zone", Int32, [4, 7, 4]), ("fare", Float64, [12.5, 8.0, 31.25]))?;
+//! let put = columns.put_batch("zone 4", &batch)?;
+//! assert_eq!((put.rows, put.records), (3, 1));
+//!
+//! if let (Some(shard_id), Some((first, _))) = (put.shard_id, put.sequence_numbers) {
+//!     let options = BatchReaderOptions::new().columns(["fare"]);
+//!     let mut reader = columns.reader_with(shard_id, Position::AfterSequenceNumber(first), options)?;
+//!     while let Some(batch) = reader.next()? {
+//!         assert_eq!(batch.rows(), &record_batch!(("fare", Float64, [8.0, 31.25]))?);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod decode;
+mod evolution;
+mod put;
+mod put_error;
+mod read_error;
+mod reader;
+mod registry;
+mod schema_error;
+mod view;
+
+use std::sync::Arc;
+
+use crate::log::durability::Durability;
+use crate::store::stream_handle::Stream;
+
+use registry::Registry;
+
+pub use batch::StoredBatch;
+pub use evolution::Evolution;
+pub use put::PutBatch;
+pub use put_error::PutBatchError;
+pub use read_error::ReadBatchError;
+pub use reader::{BatchReader, BatchReaderOptions, RawRecords};
+pub use schema_error::SchemaError;
+
+/// A stream, as a place for batches of columns.
+///
+/// A handle: clones and other handles of the same stream share its schemas.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    stream: Stream,
+    registry: Arc<Registry>,
+    evolution: Evolution,
+    durability: Option<Durability>,
+    max_rows_per_record: usize,
+}
+
+impl Stream {
+    /// The stream as a place for batches of columns.
+    pub fn columns(&self) -> Columns {
+        Columns {
+            stream: self.clone(),
+            registry: Arc::default(),
+            evolution: Evolution::default(),
+            durability: None,
+            max_rows_per_record: 0,
+        }
+    }
+}
+
+impl Columns {
+    /// Which new schemas this handle accepts. [`Evolution::Additions`] by default.
+    #[must_use]
+    pub fn evolution(mut self, evolution: Evolution) -> Self {
+        self.evolution = evolution;
+        self
+    }
+
+    /// What puts through this handle promise, instead of the stream's default.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// The most rows that [`put_batch`](Self::put_batch) puts into one record; 0, the default, for no limit.
+    #[must_use]
+    pub fn max_rows_per_record(mut self, rows: usize) -> Self {
+        self.max_rows_per_record = rows;
+        self
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
