@@ -40,12 +40,14 @@
 //! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it, put in streams and
 //!   read there as typed points.
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
+//! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`. So far they are checked and
+//!   typed; storing them is still to come.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
 
 mod error;
 mod log;
-#[cfg(any(feature = "arrow", feature = "line-protocol"))]
+#[cfg(any(feature = "arrow", feature = "line-protocol", feature = "measures"))]
 mod payload;
 mod store;
 mod stream;
@@ -62,6 +64,8 @@ pub use log::recovery::{RecoveryReport, RecoveryRow, SegmentRecovery, ShardRecov
 pub use log::trim::TrimError;
 #[cfg(feature = "arrow")]
 pub use payload::columns;
+#[cfg(feature = "measures")]
+pub use payload::measures;
 #[cfg(feature = "line-protocol")]
 pub use payload::{line_protocol, point};
 pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};

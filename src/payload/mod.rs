@@ -4,5 +4,7 @@
 pub mod columns;
 #[cfg(feature = "line-protocol")]
 pub mod line_protocol;
+#[cfg(feature = "measures")]
+pub mod measures;
 #[cfg(feature = "line-protocol")]
 pub mod point;
