@@ -72,6 +72,7 @@ pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};
 pub use store::handle::Store;
 pub use store::name::NameError;
 pub use store::options::{Maintenance, RecoveryProgress, StoreOptions, StreamOptions};
+pub use store::reshard::ReshardError;
 pub use store::stream_handle::{RetentionError, ShardInfo, ShardStats, Stream, TrimStreamError};
 pub use store::verify::plan::{LeftAlone, RepairAction, RepairKind, RepairPlan};
 pub use store::verify::repair::{RepairError, RepairReport};
@@ -85,8 +86,10 @@ pub use stream::position::Position;
 pub use stream::put::{Key, Put, PutRecord, PutRecords};
 pub use stream::reader::{GetRecords, Reader, ReaderOptions};
 pub use stream::record::{OwnedRecord, Record};
+pub use stream::reshard::ReshardPlanError;
 pub use stream::retention::Retention;
 pub use stream::sequence_number::{ParseSequenceNumberError, SequenceNumber};
+pub use stream::shard_filter::ShardFilter;
 pub use stream::shard_id::{ParseShardIdError, ShardId};
 pub use sys::clock::{Clock, SystemClock, Timestamp};
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use riverbed::testing::{Disk, ManualClock};
 use riverbed::{
-    Clock as _, CreateStreamError, Durability, Maintenance, Position, Put, PutRecord, ReadLevel,
-    ReaderOptions, SequenceNumber, Store, StreamError, StreamOptions, Timestamp,
+    Clock as _, CreateStreamError, Durability, HashKey, Maintenance, Position, Put, PutRecord, ReadLevel,
+    ReaderOptions, SequenceNumber, ShardFilter, ShardId, Store, StreamError, StreamOptions, Timestamp,
 };
 
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ enum Operation {
     SetClockBack { millis: u16 },
     Read { name: u8, shard: u8, from: u16, kind: u8, level: bool },
     Merge { name: u8 },
+    SplitShard { name: u8, shard: u8 },
+    MergeShards { name: u8, shard: u8 },
     Reopen,
     Kill,
 }
@@ -69,7 +71,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => (name.clone(), 0..4_u8, any::<u16>(), 0..5_u8, any::<bool>()).prop_map(
             |(name, shard, from, kind, level)| Operation::Read { name, shard, from, kind, level }
         ),
-        2 => name.prop_map(|name| Operation::Merge { name }),
+        2 => name.clone().prop_map(|name| Operation::Merge { name }),
+        2 => (name.clone(), any::<u8>()).prop_map(|(name, shard)| Operation::SplitShard { name, shard }),
+        1 => (name, any::<u8>()).prop_map(|(name, shard)| Operation::MergeShards { name, shard }),
         2 => Just(Operation::Reopen),
         2 => Just(Operation::Kill),
     ]
@@ -80,7 +84,19 @@ struct Pair {
     disk: Disk,
     clock: ManualClock,
     store: Store,
-    streams: BTreeMap<String, Vec<Vec<Stored>>>,
+    /// Each stream's shards by their ids.
+    streams: BTreeMap<String, Vec<ShardModel>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct ShardModel {
+    records: Vec<Stored>,
+    /// The last number of its parents.
+    above: Option<SequenceNumber>,
+    /// No record of it is older.
+    since: Timestamp,
+    parents: Vec<u32>,
+    closed: bool,
 }
 
 fn open(disk: &Disk, clock: &ManualClock) -> Store {
@@ -127,19 +143,20 @@ impl Pair {
         for (put, (key, data, metadata, _)) in puts.into_iter().zip(parts) {
             assert_eq!(stream.shard_for_key(&key), Some(put.shard_id));
             let shard = &mut shards[usize::try_from(put.shard_id.as_u32()).unwrap()];
-            let last = shard.last();
+            let last = shard.records.last();
             assert!(last.map(|last| last.number) < Some(put.sequence_number));
-            let time = last.map_or(Timestamp::EPOCH, |last| last.time).max(self.clock.now());
-            shard.push(Stored { number: put.sequence_number, time, key, data, metadata });
+            assert!(shard.above < Some(put.sequence_number), "not above its parents");
+            let time = last.map_or(shard.since, |last| last.time).max(self.clock.now());
+            shard.records.push(Stored { number: put.sequence_number, time, key, data, metadata });
         }
     }
 
     fn read(&self, name: &str, shard: u8, from: u16, kind: u8, durable: bool) {
         let Some(shards) = self.streams.get(name) else { return };
         let shard = usize::from(shard) % shards.len();
-        let records = &shards[shard];
+        let records = &shards[shard].records;
         let stream = self.store.open_stream(name).unwrap();
-        let id = stream.shards()[shard].id;
+        let id = ShardId::new(u32::try_from(shard).unwrap());
         let at = if records.is_empty() { 0 } else { usize::from(from) % records.len() };
         let (position, index) = match (kind, records.get(at)) {
             (0, _) | (_, None) => (Position::TrimHorizon, 0),
@@ -175,12 +192,65 @@ impl Pair {
             assert!(&found == record, "{:?} instead of {:?}", found.number, record.number);
         }
         assert!(reader.next().unwrap().is_none(), "more than was put");
+        assert!(durable || reader.is_at_end() == shards[shard].closed);
+    }
+
+    /// Splits one of the open shards in its middle.
+    fn split_shard(&mut self, name: &str, shard: u8) {
+        if !self.streams.contains_key(name) {
+            return;
+        }
+        let stream = self.store.open_stream(name).unwrap();
+        let open = stream.shards();
+        let parent = open[usize::from(shard) % open.len()];
+        if self.streams[name].len() > 30 {
+            return;
+        }
+        let middle = parent.range.start.as_u128().midpoint(parent.range.end.as_u128());
+        let children = stream.split_shard(parent.id, HashKey::from(middle)).unwrap();
+        self.resharded(name, &[parent.id], &children);
+    }
+
+    /// Merges one of the open shards with the next one.
+    fn merge_shards(&mut self, name: &str, shard: u8) {
+        if !self.streams.contains_key(name) {
+            return;
+        }
+        let stream = self.store.open_stream(name).unwrap();
+        let open = stream.shards();
+        let first = usize::from(shard) % open.len();
+        let Some(second) = open.get(first + 1) else { return };
+        let child = stream.merge_shards(second.id, open[first].id).unwrap();
+        self.resharded(name, &[second.id, open[first].id], &[child]);
+    }
+
+    fn resharded(&mut self, name: &str, parents: &[ShardId], children: &[ShardId]) {
+        let shards = self.streams.get_mut(name).unwrap();
+        let mut child = ShardModel {
+            parents: parents.iter().map(|id| id.as_u32()).collect(),
+            since: self.clock.now(),
+            ..ShardModel::default()
+        };
+        for parent in parents {
+            let parent = &mut shards[usize::try_from(parent.as_u32()).unwrap()];
+            parent.closed = true;
+            let last = parent.records.last();
+            child.above = child.above.max(parent.above).max(last.map(|last| last.number));
+            child.since = child.since.max(last.map_or(parent.since, |last| last.time));
+        }
+        for id in children {
+            assert_eq!(id.as_u32() as usize, shards.len());
+            shards.push(child.clone());
+        }
     }
 
     fn merge(&self, name: &str) {
         let Some(shards) = self.streams.get(name) else { return };
-        let mut expected: Vec<_> =
-            shards.iter().flatten().map(|record| (record.time, record.number)).collect();
+        let mut expected: Vec<_> = shards
+            .iter()
+            .flat_map(|shard| &shard.records)
+            .map(|record| (record.time, record.number))
+            .collect();
         expected.sort_by_key(|(time, number)| (*time, number.shard_id(), number.counter()));
         let stream = self.store.open_stream(name).unwrap();
         let mut reader = stream.merged_reader(Position::TrimHorizon, ReaderOptions::new()).unwrap();
@@ -196,9 +266,15 @@ impl Pair {
         assert_eq!(self.store.list_streams(), names);
         for (name, shards) in &self.streams {
             let stream = self.store.open_stream(name).unwrap();
-            assert_eq!(stream.shards().len(), shards.len());
+            let listed = stream.list_shards(ShardFilter::All);
+            assert_eq!(listed.len(), shards.len());
+            for (listed, shard) in listed.iter().zip(shards) {
+                let parents = [listed.parent_shard_id, listed.adjacent_parent_shard_id];
+                let parents: Vec<_> = parents.into_iter().flatten().map(ShardId::as_u32).collect();
+                assert_eq!((parents, listed.is_open()), (shard.parents.clone(), !shard.closed));
+            }
             for (shard, stats) in (0..).zip(stream.stats()) {
-                assert_eq!(stats.records, shards[usize::from(shard)].len() as u64);
+                assert_eq!(stats.records, shards[usize::from(shard)].records.len() as u64);
                 self.read(name, shard, 0, 0, false);
             }
         }
@@ -209,7 +285,7 @@ impl Pair {
             Operation::Create { name, shards } => {
                 let name = name_of(*name);
                 let outcome = self.store.create_stream(&name, StreamOptions::new().shards(*shards));
-                let shards = vec![Vec::new(); usize::try_from(*shards).unwrap()];
+                let shards = vec![ShardModel::default(); usize::try_from(*shards).unwrap()];
                 match self.streams.entry(name) {
                     Entry::Occupied(_) => {
                         assert!(matches!(outcome, Err(CreateStreamError::Exists { .. })));
@@ -242,6 +318,8 @@ impl Pair {
                 self.read(&name_of(*name), *shard, *from, *kind, *level);
             }
             Operation::Merge { name } => self.merge(&name_of(*name)),
+            Operation::SplitShard { name, shard } => self.split_shard(&name_of(*name), *shard),
+            Operation::MergeShards { name, shard } => self.merge_shards(&name_of(*name), *shard),
             Operation::Reopen => {
                 self.store.close().unwrap();
                 self.store = open(&self.disk, &self.clock);

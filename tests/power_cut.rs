@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use riverbed::testing::{Disk, ManualClock, Verdict};
 use riverbed::{
-    Durability, Maintenance, OpenError, Position, PutError, PutRecord, ReadLevel, ReaderOptions, Store,
-    StoreOptions, Stream, StreamOptions, Timestamp,
+    Durability, HashKey, Maintenance, OpenError, Position, PutError, PutRecord, ReadLevel, ReaderOptions,
+    ShardFilter, ShardId, Store, StoreOptions, Stream, StreamOptions, Timestamp,
 };
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -55,6 +55,7 @@ struct Totals {
     dropped_bytes: u64,
     torn_tails: u64,
     trimmed_bytes: u64,
+    reshards: u64,
 }
 
 impl Totals {
@@ -69,6 +70,7 @@ impl Totals {
         self.dropped_bytes += other.dropped_bytes;
         self.torn_tails += other.torn_tails;
         self.trimmed_bytes += other.trimmed_bytes;
+        self.reshards += other.reshards;
     }
 }
 
@@ -97,6 +99,21 @@ struct StreamModel {
     shards: Vec<ShardModel>,
     /// Its creation or deletion was under way when the power went: it may be there or not.
     uncertain: bool,
+    /// A split or merge was under way when the power went: the parents, and how many children there may be.
+    resharding: Option<(Vec<ShardId>, usize)>,
+}
+
+impl StreamModel {
+    /// Children take the place of these shards, whose records were made durable before.
+    fn resharded(&mut self, parents: &[ShardId], children: usize) {
+        let mut highest = None;
+        for parent in parents {
+            let parent = &mut self.shards[parent.as_u32() as usize];
+            highest = highest.max(parent.highest);
+            parent.durable = parent.records.iter().take_while(|record| record.number.is_some()).count();
+        }
+        self.shards.extend((0..children).map(|_| ShardModel { highest, ..ShardModel::default() }));
+    }
 }
 
 impl ShardModel {
@@ -267,6 +284,7 @@ impl History {
             match self.rng.u32(0..100) {
                 0..=4 => self.create(store),
                 5 => self.delete(store),
+                84..=87 => self.reshard(store),
                 6..=9 => {
                     if store.sync().is_ok() {
                         self.everything_is_durable();
@@ -302,7 +320,38 @@ impl History {
         let models = (0..shards).map(|_| ShardModel::default()).collect();
         let uncertain = outcome.is_err();
         assert!(!uncertain || self.disk.is_off(), "{outcome:?}");
-        self.streams.insert(name, StreamModel { shards: models, uncertain });
+        self.streams.insert(name, StreamModel { shards: models, uncertain, resharding: None });
+    }
+
+    fn reshard(&mut self, store: &Store) {
+        let Some((name, stream)) = self.pick(store) else { return };
+        let open = stream.shards();
+        let at = self.rng.usize(0..open.len());
+        let (parents, children) = if open.len() > 1 && (open.len() > 4 || self.rng.bool()) {
+            let at = at.min(open.len() - 2);
+            (vec![open[at].id, open[at + 1].id], 1)
+        } else {
+            (vec![open[at].id], 2)
+        };
+        let outcome = match &*parents {
+            [first, second] => stream.merge_shards(*first, *second).map(drop),
+            _ => {
+                let range = open[at].range;
+                let middle = range.start.as_u128().midpoint(range.end.as_u128());
+                stream.split_shard(open[at].id, HashKey::from(middle)).map(drop)
+            }
+        };
+        let model = self.streams.get_mut(&name).unwrap();
+        match outcome {
+            Ok(()) => {
+                model.resharded(&parents, children);
+                self.counts.reshards += 1;
+            }
+            Err(error) => {
+                assert!(self.disk.is_off(), "{error:?}");
+                model.resharding = Some((parents, children));
+            }
+        }
     }
 
     fn delete(&mut self, store: &Store) {
@@ -394,7 +443,7 @@ impl History {
     /// Trims by hand; what is trimmed may be gone, or still be there.
     fn trim(&mut self, store: &Store) {
         let Some((name, stream)) = self.pick(store) else { return };
-        for shard in stream.shards() {
+        for shard in stream.list_shards(ShardFilter::All) {
             let model = &mut self.streams.get_mut(&name).unwrap().shards[shard.id.as_u32() as usize];
             let at = self.rng.usize(0..=model.records.len());
             let Some(Expected { number: Some(number), .. }) = model.records.get(at) else { continue };
@@ -418,7 +467,7 @@ impl History {
     /// What a durable reader sees, and what is said to be durable, stays.
     fn look(&mut self, store: &Store) {
         let Some((name, stream)) = self.pick(store) else { return };
-        for shard in stream.shards() {
+        for shard in stream.list_shards(ShardFilter::All) {
             let model = &mut self.streams.get_mut(&name).unwrap().shards[shard.id.as_u32() as usize];
             let options = ReaderOptions::new().level(ReadLevel::Durable);
             let Ok(mut reader) = stream.reader_with(shard.id, Position::TrimHorizon, options) else {
@@ -463,8 +512,14 @@ impl History {
             let model = self.streams.get_mut(name).unwrap_or_else(|| panic!("deleted stream {name} is back"));
             model.uncertain = false;
             let stream = store.open_stream(name).unwrap();
-            assert_eq!(stream.shards().len(), model.shards.len());
-            for (shard, model) in stream.shards().iter().zip(&mut model.shards) {
+            let listed = stream.list_shards(ShardFilter::All);
+            if let Some((parents, children)) = model.resharding.take()
+                && listed.len() > model.shards.len()
+            {
+                model.resharded(&parents, children);
+            }
+            assert_eq!(listed.len(), model.shards.len());
+            for (shard, model) in listed.iter().zip(&mut model.shards) {
                 let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
                 let first = reader.next().unwrap().map(|record| record.data().to_vec());
                 let gone = (0..=model.trimmable.min(model.records.len()))

@@ -43,6 +43,27 @@ pub(crate) struct Place<'a> {
     pub(crate) poison: &'a OnceLock<SyncError>,
 }
 
+/// Whether a shard takes records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    /// Not now: it is being split or merged, which can still fail.
+    Held,
+    /// Never again: it has been split or merged. Its records stay until retention takes them.
+    Ended,
+    /// Never again: the store was closed or the stream deleted.
+    Closed {
+        ended: bool,
+    },
+}
+
+impl Gate {
+    /// Whether the shard has been split or merged.
+    pub(crate) fn has_ended(self) -> bool {
+        matches!(self, Self::Ended | Self::Closed { ended: true })
+    }
+}
+
 /// What the one writer of a shard knows. Lives under the shard's append lock.
 #[derive(Debug)]
 pub(crate) struct Appender {
@@ -58,8 +79,7 @@ pub(crate) struct Appender {
     unsynced: Vec<Arc<Segment>>,
     /// The shard's oldest kept segment.
     trim: u64,
-    /// No more appends: the shard or its store was closed.
-    closed: bool,
+    gate: Gate,
     /// When the next scheduled sync is due, by the engine's clock.
     sync_due: Option<Timestamp>,
 }
@@ -74,6 +94,8 @@ pub(crate) struct StartingPoint {
     pub(crate) trim: u64,
     /// The segment to go on in.
     pub(crate) resume: Option<(Arc<Segment>, RegionWriter)>,
+    /// The shard has been split or merged.
+    pub(crate) ended: bool,
 }
 
 /// What a sync has to do, in order.
@@ -103,7 +125,7 @@ impl Appender {
             next_capacity: start.next_capacity,
             unsynced: Vec::new(),
             trim: start.trim,
-            closed: false,
+            gate: if start.ended { Gate::Ended } else { Gate::Open },
             sync_due: None,
         }
     }
@@ -128,7 +150,7 @@ impl Appender {
         if let Some(error) = place.poison.get() {
             return Err(AppendError::Poisoned(error.clone()));
         }
-        if self.closed {
+        if self.gate != Gate::Open {
             return Err(AppendError::Closed);
         }
         let sequence = self.next;
@@ -181,7 +203,7 @@ impl Appender {
             let extent = active.segment().extent();
             extent.frames > 0 && extent.last_time < cutoff
         });
-        if !idle || self.closed || place.poison.get().is_some() {
+        if !idle || self.gate != Gate::Open || place.poison.get().is_some() {
             return Ok(false);
         }
         let wanted = Wanted::new(place.shard, self.next_ordinal, place.context.first_segment_len, 0, 1);
@@ -281,11 +303,20 @@ impl Appender {
 
     /// Takes no more appends. Returns the active segment.
     pub(crate) fn close(&mut self) -> Option<Arc<Segment>> {
-        self.closed = true;
+        self.gate = Gate::Closed { ended: self.gate.has_ended() };
         self.active.as_ref().map(|active| Arc::clone(active.segment()))
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// Goes from one state to the next. Does nothing in any other state than `from`; returns whether it was in that.
+    pub(crate) fn change_gate(&mut self, from: Gate, to: Gate) -> bool {
+        let applies = self.gate == from;
+        if applies {
+            self.gate = to;
+        }
+        applies
     }
 }

@@ -79,8 +79,8 @@ enum Look {
     },
     Segment(Arc<Segment>),
     Gap(Arc<Gap>),
-    /// The segments after the present one have been removed; these are the oldest that are kept.
-    Trimmed(Arc<Segment>),
+    /// The segments after the present one have been removed; no record with a counter below this one is kept.
+    Trimmed(u64),
     /// The present segment's file ends before its frames do.
     CutOff,
 }
@@ -309,7 +309,9 @@ impl Cursor {
             }
         };
         match (following.gap_before, following.segment) {
-            (_, Some(segment)) if following.trimmed => Look::Trimmed(segment),
+            (_, Some(segment)) if following.trimmed => Look::Trimmed(segment.base()),
+            // All of the shard, which had been split or merged.
+            (_, None) if following.trimmed => Look::Trimmed(self.log.tip().0),
             (Some(gap), _) if self.passed.as_ref().is_none_or(|passed| !Arc::ptr_eq(passed, &gap)) => {
                 Look::Gap(gap)
             }
@@ -344,7 +346,7 @@ impl Cursor {
                 (Look::Trimmed(oldest), _) => {
                     // Told once; from here on the reader is at the trim horizon.
                     self.place = None;
-                    return Err(CursorError::Trimmed { oldest: oldest.base() });
+                    return Err(CursorError::Trimmed { oldest });
                 }
                 (Look::Gap(gap), _) => return Err(CursorError::Fenced(gap)),
                 (Look::CutOff, Some(place)) => return Err(place.corrupt(FrameFault::CutOff)),
@@ -387,6 +389,12 @@ impl Cursor {
             ReadLevel::Durable => self.log.wait_synced(deadline, arrived),
         }
         Ok(self.is_ready() || self.advance()?)
+    }
+
+    /// Whether everything has been read, and nothing more will come because the shard has been split or merged.
+    pub(crate) fn is_at_end(&self) -> bool {
+        // In this order: what was appended before the end is seen.
+        self.log.gate().has_ended() && !self.is_ready() && matches!(self.look(), Look::Nothing)
     }
 
     /// Why the shard takes no more writes, if a sync has failed.

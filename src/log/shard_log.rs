@@ -10,7 +10,7 @@ use crate::error::{IoError, SyncError};
 use crate::sys::clock::Timestamp;
 use crate::sys::storage::remove_if_there;
 
-use super::append::{Ahead, AppendError, Appender, Place, StartingPoint};
+use super::append::{Ahead, AppendError, Appender, Gate, Place, StartingPoint};
 use super::commit::Commit;
 use super::durability::Durability;
 use super::frame::Draft;
@@ -49,6 +49,10 @@ impl ShardLog {
         list: SegmentList,
         start: StartingPoint,
     ) -> Arc<Self> {
+        let commit = Commit::new(start.next);
+        if start.ended {
+            commit.close();
+        }
         Arc::new(Self {
             context,
             dir,
@@ -56,7 +60,7 @@ impl ShardLog {
             list,
             preparation: Preparation::default(),
             poison: OnceLock::new(),
-            commit: Commit::new(start.next),
+            commit,
             appender: Mutex::new(Appender::new(start)),
             appended: Condvar::new(),
             trimming: Mutex::new(()),
@@ -110,11 +114,12 @@ impl ShardLog {
         self.commit.wait_durable(target, deadline)
     }
 
-    /// Waits until `arrived`, which is asked after each append, or until the log is closed or poisoned or the
-    /// deadline has passed.
+    /// Waits until `arrived`, which is asked after each append, or until the log has ended or is closed or poisoned, or
+    /// the deadline has passed.
     pub(crate) fn wait_appended(&self, deadline: Option<Instant>, arrived: impl Fn() -> bool) {
         let mut appender = self.appender.lock();
-        while !arrived() && !appender.is_closed() && self.poison.get().is_none() {
+        while !arrived() && matches!(appender.gate(), Gate::Open | Gate::Held) && self.poison.get().is_none()
+        {
             match deadline {
                 None => self.appended.wait(&mut appender),
                 Some(deadline) => {
@@ -233,6 +238,30 @@ impl ShardLog {
         }
     }
 
+    /// Takes no appends until [`release`](Self::release) or [`end`](Self::end). Returns the counter that the next record
+    /// would have got and the time of the last one; `None` when no appends were taken anyway.
+    pub(crate) fn hold(&self) -> Option<(u64, Timestamp)> {
+        let mut appender = self.appender.lock();
+        appender.change_gate(Gate::Open, Gate::Held).then(|| (appender.next(), appender.last_time()))
+    }
+
+    /// Takes appends again.
+    pub(crate) fn release(&self) {
+        self.appender.lock().change_gate(Gate::Held, Gate::Open);
+    }
+
+    /// Takes no appends ever again: the shard has been split or merged. Whoever waits for more is woken.
+    pub(crate) fn end(&self) {
+        self.appender.lock().change_gate(Gate::Held, Gate::Ended);
+        self.appended.notify_all();
+        self.commit.close();
+    }
+
+    /// Whether appends are taken, and if not, why.
+    pub(crate) fn gate(&self) -> Gate {
+        self.appender.lock().gate()
+    }
+
     /// Ends appends, makes everything durable, and says so on disk, so that the next opening has nothing to do.
     pub(crate) fn close(self: &Arc<Self>) -> Result<(), CloseError> {
         let (active, next) = {
@@ -276,6 +305,13 @@ impl ShardLog {
         }
         self.appended.notify_all();
         self.commit.close();
+    }
+
+    /// Takes note that none of its segments is kept. Readers that hold one go on reading that.
+    pub(crate) fn forget_all(&self) {
+        if let Some(last) = self.list.last() {
+            self.list.remove_before(last.ordinal() + 1);
+        }
     }
 
     /// Ends the active segment if nothing has arrived in it since `cutoff`, so that an idle shard forgets too.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::{IoError, SyncError};
 use crate::sys::storage::remove_if_there;
 
+use super::append::Gate;
 use super::index;
 use super::segment::Segment;
 use super::shard_log::ShardLog;
@@ -36,7 +37,7 @@ impl ShardLog {
         mut may_go: impl FnMut(&Segment) -> bool,
     ) -> Result<u64, TrimError> {
         let _trimming = self.trimming.lock();
-        if self.appender.lock().is_closed() {
+        if matches!(self.gate(), Gate::Closed { .. }) {
             return Err(TrimError::Closed);
         }
         let mut segments = self.list.all();

@@ -16,17 +16,19 @@ use crate::log::options::Context;
 use crate::log::recovery::RecoveryReport;
 use crate::log::shard_log::ShardLog;
 use crate::stream::core::StreamCore;
+use crate::stream::shard_id::ShardId;
 #[cfg(feature = "arrow")]
 use crate::sys::storage::Storage;
-use crate::sys::storage::{Lock, remove_tree, replace_file};
+use crate::sys::storage::{Lock, read_file, remove_tree, replace_file};
 
 use super::error::{CloseError, CreateStreamError, OpenError, StreamError};
 use super::layout::{self, Layout};
 use super::manifest::{self, StreamManifest};
 use super::name;
-use super::open::{self, StreamEntry};
+use super::open::{self, OpenStream, StreamEntry};
 use super::options::{Maintenance, StoreOptions, StreamOptions};
 use super::stream_handle::Stream;
+use super::upkeep;
 use super::verify::plan::RepairPlan;
 use super::verify::repair::{RepairError, RepairReport};
 use super::verify::{VerifyError, VerifyReport};
@@ -75,6 +77,39 @@ struct State {
     lock: Option<Box<dyn Debug + Send + Sync>>,
     /// Makes names in the scratch directory differ.
     scratched: u64,
+}
+
+impl State {
+    /// The stream with this core, if there is still one.
+    fn stream_of(&mut self, core: &Arc<StreamCore>) -> Result<&mut OpenStream, StreamError> {
+        if self.lock.is_none() {
+            return Err(StreamError::Closed);
+        }
+        match self.streams.get_mut(&core.name) {
+            Some(Ok(open)) if Arc::ptr_eq(&open.core, core) => Ok(open),
+            _ => Err(StreamError::NotFound { name: core.name.clone() }),
+        }
+    }
+}
+
+/// Why a stream's manifest was not replaced.
+#[derive(Debug)]
+pub(crate) struct ManifestError {
+    pub(crate) error: StreamError,
+    /// The new manifest is in place, but may not survive a power cut.
+    pub(crate) in_doubt: bool,
+}
+
+impl From<StreamError> for ManifestError {
+    fn from(error: StreamError) -> Self {
+        Self { error, in_doubt: false }
+    }
+}
+
+impl From<ManifestError> for StreamError {
+    fn from(failed: ManifestError) -> Self {
+        failed.error
+    }
 }
 
 impl Store {
@@ -151,8 +186,13 @@ impl Store {
             max_segment_len: options.max_segment_len,
         });
         let (streams, report) = open::open_streams(&options, &context, &layout)?;
+        let cores: Vec<_> = streams.values().flatten().map(|open| Arc::clone(&open.core)).collect();
         let state = Mutex::new(State { streams, lock, scratched: 0 });
-        Ok(Self { shared: Arc::new(Shared { layout, options, context, report, state }) })
+        let shared = Arc::new(Shared { layout, options, context, report, state });
+        for core in cores {
+            upkeep::schedule(&shared, &core);
+        }
+        Ok(Self { shared })
     }
 
     /// The store's directory.
@@ -190,10 +230,10 @@ impl Store {
             drop(remove_tree(&*shared.options.storage, &scratch));
             return Err(error.into());
         }
-        let shards =
-            manifest.shards.iter().map(|shard| open::new_shard(&shared.context, &path, shard)).collect();
-        let open = open::open_stream(&shared.options, &shared.context, name, manifest, shards)
+        let logs = manifest.shards.iter().map(|shard| open::new_log(&shared.context, &path, shard)).collect();
+        let open = open::open_stream(&shared.options, &shared.context, name, manifest, logs)
             .map_err(|fault| IoError::new("create", &path, io::Error::other(fault.to_string())))?;
+        upkeep::schedule(shared, &open.core);
         let stream = Stream::new(Arc::clone(&open.core), Arc::clone(shared));
         state.streams.insert(name.to_owned(), Ok(open));
         Ok(stream)
@@ -238,7 +278,7 @@ impl Store {
         let scratch = shared.scratch_path(&mut state);
         storage.rename(&path, &scratch).map_err(IoError::context("rename", &path))?;
         if let Some(Ok(open)) = state.streams.remove(name) {
-            open.core.logs().for_each(|log| log.abandon());
+            open.core.logs().iter().for_each(|log| log.abandon());
         }
         let streams = shared.layout.streams();
         storage.sync_dir(&streams).map_err(IoError::context("sync", &streams))?;
@@ -287,21 +327,12 @@ impl Shared {
         &self,
         core: &Arc<StreamCore>,
         change: impl FnOnce(&mut StreamManifest),
-    ) -> Result<(), StreamError> {
+    ) -> Result<(), ManifestError> {
         let mut state = self.state.lock();
-        if state.lock.is_none() {
-            return Err(StreamError::Closed);
-        }
-        let open = match state.streams.get_mut(&core.name) {
-            Some(Ok(open)) if Arc::ptr_eq(&open.core, core) => open,
-            _ => return Err(StreamError::NotFound { name: core.name.clone() }),
-        };
+        let open = state.stream_of(core)?;
         let mut manifest = open.manifest.clone();
         change(&mut manifest);
-        let path = self.layout.stream(&core.name).join(layout::STREAM_MANIFEST);
-        let bytes =
-            manifest::encode(&manifest).map_err(|fault| StreamError::damaged(path.clone(), &fault))?;
-        replace_file(&*self.options.storage, &path, &bytes).map_err(IoError::context("write", &path))?;
+        self.write_manifest(&core.name, &manifest)?;
         open.manifest = manifest;
         Ok(())
     }
@@ -313,16 +344,59 @@ impl Shared {
         core: &Arc<StreamCore>,
         change: impl FnOnce(&dyn Storage, &Path) -> Result<T, E>,
     ) -> Result<T, E> {
-        let state = self.state.lock();
-        if state.lock.is_none() {
-            return Err(StreamError::Closed.into());
+        let mut state = self.state.lock();
+        state.stream_of(core)?;
+        change(&*self.options.storage, &self.layout.stream(&core.name))
+    }
+
+    /// Replaces the manifest of a stream, and the stream's shards by those that the new one speaks of.
+    pub(crate) fn change_shards(
+        &self,
+        core: &Arc<StreamCore>,
+        change: impl FnOnce(&mut StreamManifest),
+    ) -> Result<(), ManifestError> {
+        let mut state = self.state.lock();
+        let open = state.stream_of(core)?;
+        let mut manifest = open.manifest.clone();
+        change(&mut manifest);
+        let path = self.layout.stream(&core.name);
+        let old = core.shards.snapshot();
+        let logs = manifest.shards.iter().map(|shard| match old.by_id(ShardId::new(shard.id)) {
+            Some(known) => Arc::clone(&known.log),
+            None => open::new_log(&self.context, &path, shard),
+        });
+        let map = open::shard_map(&manifest, logs.collect())
+            .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))?;
+        self.write_manifest(&core.name, &manifest)?;
+        open.manifest = manifest;
+        // Still under the lock: whoever closes the store sees the new shards.
+        core.shards.replace(map);
+        Ok(())
+    }
+
+    fn write_manifest(&self, name: &str, manifest: &StreamManifest) -> Result<(), ManifestError> {
+        let path = self.layout.stream(name).join(layout::STREAM_MANIFEST);
+        let bytes = manifest::encode(manifest).map_err(|fault| StreamError::damaged(path.clone(), &fault))?;
+        let storage = &*self.options.storage;
+        replace_file(storage, &path, &bytes).map_err(|error| {
+            // In place, but perhaps not after a power cut.
+            let in_doubt = read_file(storage, &path).map_or(true, |found| found == bytes);
+            ManifestError { error: IoError::new("write", &path, error).into(), in_doubt }
+        })
+    }
+
+    /// Removes the directory of a shard that the manifest does not speak of any more.
+    pub(crate) fn remove_shard_dir(&self, core: &StreamCore, shard_id: ShardId) -> Result<(), StreamError> {
+        let storage = &*self.options.storage;
+        let path = layout::shard_dir(&self.layout.stream(&core.name), shard_id.as_u32());
+        let scratch = self.scratch_path(&mut self.state.lock());
+        match storage.rename(&path, &scratch) {
+            // It never had a record.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.map_err(IoError::context("rename", &path))?,
         }
-        match state.streams.get(&core.name) {
-            Some(Ok(open)) if Arc::ptr_eq(&open.core, core) => {
-                change(&*self.options.storage, &self.layout.stream(&core.name))
-            }
-            _ => Err(StreamError::NotFound { name: core.name.clone() }.into()),
-        }
+        remove_tree(storage, &scratch).map_err(IoError::context("remove", &scratch))?;
+        Ok(())
     }
 
     fn scratch_path(&self, state: &mut State) -> PathBuf {
@@ -350,7 +424,7 @@ impl Shared {
 
     fn logs(&self) -> Vec<Arc<ShardLog>> {
         let state = self.state.lock();
-        state.streams.values().flatten().flat_map(|open| open.core.logs().map(Arc::clone)).collect()
+        state.streams.values().flatten().flat_map(|open| open.core.logs()).collect()
     }
 
     fn close(&self) -> Result<(), CloseError> {

@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::log::durability::Durability;
+use crate::stream::hash_key::HashKey;
 use crate::stream::hash_range::HashKeyRange;
+use crate::stream::lineage::{Ending, Lineage};
 use crate::stream::retention::Retention;
+use crate::stream::shard_id::ShardId;
+use crate::sys::clock::Timestamp;
 
 /// The format of the manifests that this version reads and writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -97,6 +101,35 @@ pub(crate) struct ShardManifest {
     pub(crate) end: u128,
     /// The sequence counter of its first record.
     pub(crate) first: u64,
+    /// The shard that it was split from, or the two that it was merged from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parents: Vec<u32>,
+    /// When it was split off or merged, in nanoseconds since the epoch; 0 if the stream was created with it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) created: u64,
+    /// Set once it has been split or merged itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<EndingManifest>,
+}
+
+/// What a stream's manifest says of the end of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EndingManifest {
+    /// The sequence counter after that of its last record.
+    pub(crate) next: u64,
+    /// When it ended, in nanoseconds since the epoch.
+    pub(crate) at: u64,
+}
+
+impl ShardManifest {
+    pub(crate) fn range(&self) -> HashKeyRange {
+        HashKeyRange { start: HashKey::from(self.start), end: HashKey::from(self.end) }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +168,27 @@ impl From<RetentionManifest> for Retention {
 }
 
 impl StreamManifest {
+    /// Where a shard of this stream comes from, and whether it has ended.
+    pub(crate) fn lineage(&self, shard: &ShardManifest) -> Lineage {
+        let mut parents = shard.parents.iter().copied().map(ShardId::new);
+        let created = if shard.created == 0 { self.created } else { shard.created };
+        Lineage {
+            parent: parents.next(),
+            adjacent_parent: parents.next(),
+            first: shard.first,
+            created: Timestamp::from_nanos(created),
+            ended: shard.ended.map(|ended| Ending { next: ended.next, at: Timestamp::from_nanos(ended.at) }),
+        }
+    }
+
+    /// Whether every hash key belongs to exactly one open shard.
+    pub(crate) fn covers_all_keys(&self) -> bool {
+        let open = self.shards.iter().filter(|shard| shard.ended.is_none());
+        let mut ranges: Vec<_> = open.map(ShardManifest::range).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        HashKeyRange::cover_all(ranges.into_iter())
+    }
+
     /// A new stream of `count` shards that share the hash keys evenly.
     pub(crate) fn uniform(
         created: u64,
@@ -150,6 +204,9 @@ impl StreamManifest {
                 start: range.start.as_u128(),
                 end: range.end.as_u128(),
                 first: 0,
+                parents: Vec::new(),
+                created: 0,
+                ended: None,
             })
             .collect();
         Self {

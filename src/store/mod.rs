@@ -7,5 +7,7 @@ pub(crate) mod manifest;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod options;
+pub(crate) mod reshard;
 pub(crate) mod stream_handle;
+pub(crate) mod upkeep;
 pub(crate) mod verify;

@@ -1,6 +1,6 @@
 //! Opening a store: the lock, the manifests, and every shard's recovery, several at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::log::recovery::{Recovered, RecoveryReport, ShardRecovery, recover};
 use crate::log::shard_dir::ShardDir;
 use crate::log::shard_log::ShardLog;
 use crate::stream::core::{Kept, StreamCore};
-use crate::stream::hash_key::HashKey;
-use crate::stream::hash_range::HashKeyRange;
+use crate::stream::live_shards::LiveShards;
 use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::{Shard, ShardMap};
+use crate::sys::clock::Timestamp;
 use crate::sys::storage::{Lock, Storage, read_file, remove_tree, replace_file};
 
 use super::error::{OpenError, StreamError};
@@ -167,7 +167,12 @@ pub(crate) fn open_streams(
     for entry in storage.list(&streams).map_err(IoError::context("list", &streams))? {
         if entry.is_dir {
             let path = layout.stream(&entry.name);
-            let manifest = read_stream_manifest(storage, &path)?;
+            // The names in it too.
+            sync_dir(storage, &path)?;
+            let manifest = read_stream_manifest(storage, &path)?.and_then(|manifest| {
+                remove_dropped_shards(storage, &path, &manifest)?;
+                Ok(manifest)
+            });
             manifests.push((entry.name, path, manifest));
         }
     }
@@ -183,12 +188,12 @@ pub(crate) fn open_streams(
     for (name, path, manifest) in manifests {
         let entry = match manifest {
             Ok(manifest) => {
-                let mut shards = Vec::with_capacity(manifest.shards.len());
-                for (shard, recovery) in opened.by_ref().take(manifest.shards.len()) {
-                    shards.push(shard);
+                let mut logs = Vec::with_capacity(manifest.shards.len());
+                for (log, recovery) in opened.by_ref().take(manifest.shards.len()) {
+                    logs.push(log);
                     report.shards.extend(recovery);
                 }
-                open_stream(options, context, &name, manifest, shards)
+                open_stream(options, context, &name, manifest, logs)
                     .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))
             }
             Err(error) => Err(error),
@@ -219,24 +224,47 @@ fn read_stream_manifest(
     }
 }
 
-/// A stream of these shards.
+/// Removes the directories of shards that retention had dropped when the process stopped.
+fn remove_dropped_shards(
+    storage: &dyn Storage,
+    path: &Path,
+    manifest: &StreamManifest,
+) -> Result<(), StreamError> {
+    let known: BTreeSet<_> = manifest.shards.iter().map(|shard| shard.id).collect();
+    for entry in storage.list(path).map_err(IoError::context("list", path))? {
+        let unknown = layout::shard_of(&entry.name).filter(|id| entry.is_dir && !known.contains(id));
+        let Some(id) = unknown else { continue };
+        // The newest shard is open, and is never dropped.
+        if known.last().is_none_or(|last| id > *last) {
+            return Err(StreamError::Damaged {
+                path: path.join(layout::STREAM_MANIFEST),
+                reason: format!("it is older than {}, which it does not speak of", entry.name),
+            });
+        }
+        let dir = path.join(&entry.name);
+        remove_tree(storage, &dir).map_err(IoError::context("remove", &dir))?;
+    }
+    Ok(())
+}
+
+/// A stream whose shards have these logs, in the order of the manifest.
 pub(crate) fn open_stream(
     options: &StoreOptions,
     context: &Arc<Context>,
     name: &str,
     manifest: StreamManifest,
-    shards: Vec<Shard>,
+    logs: Vec<Arc<ShardLog>>,
 ) -> Result<OpenStream, ManifestFault> {
     let core = Arc::new(StreamCore {
         name: name.to_owned(),
         durability: manifest.durability.map_or(options.durability, Into::into),
-        shards: ShardMap::new(shards).ok_or(ManifestFault::Ranges)?,
+        shards: LiveShards::new(shard_map(&manifest, logs)?),
+        resharding: Mutex::new(()),
         context: Arc::clone(context),
         retention: Mutex::new(Kept::new(manifest.retention.into())),
         #[cfg(feature = "arrow")]
         schemas: Mutex::default(),
     });
-    core.schedule_retention();
     Ok(OpenStream { core, manifest })
 }
 
@@ -248,7 +276,7 @@ struct Task<'a> {
     shard: &'a ShardManifest,
 }
 
-type Opened = (Shard, Option<ShardRecovery>);
+type Opened = (Arc<ShardLog>, Option<ShardRecovery>);
 
 /// Opens shards on as many threads as there are processors; the results come in the order of the tasks.
 fn open_shards(
@@ -305,7 +333,8 @@ fn open_shard(context: &Arc<Context>, task: Task<'_>) -> Result<Opened, OpenErro
         Err(error) => return Err(error.into()),
     };
     let exists = recovered.is_some();
-    let recovered = recovered.unwrap_or_else(|| Recovered::empty(context, task.shard.first));
+    let mut recovered = recovered.unwrap_or_else(|| Recovered::empty(context, task.shard.first));
+    place_in_lineage(&mut recovered, task.shard);
     let report = exists.then(|| ShardRecovery {
         stream: task.stream.to_owned(),
         shard: task.shard.id,
@@ -321,18 +350,32 @@ fn open_shard(context: &Arc<Context>, task: Task<'_>) -> Result<Opened, OpenErro
         recovered.list,
         recovered.start,
     );
-    Ok((shard(task.shard, log), report))
+    Ok((log, report))
 }
 
-/// A shard that nobody has written to yet.
-pub(crate) fn new_shard(context: &Arc<Context>, stream: &Path, manifest: &ShardManifest) -> Shard {
-    let dir = ShardDir::new(layout::shard_dir(stream, manifest.id), false);
-    let recovered = Recovered::empty(context, manifest.first);
-    let log = ShardLog::new(Arc::clone(context), dir, manifest.id, recovered.list, recovered.start);
-    shard(manifest, log)
+/// The log of a shard that nobody has written to yet.
+pub(crate) fn new_log(context: &Arc<Context>, stream: &Path, shard: &ShardManifest) -> Arc<ShardLog> {
+    let dir = ShardDir::new(layout::shard_dir(stream, shard.id), false);
+    let mut recovered = Recovered::empty(context, shard.first);
+    place_in_lineage(&mut recovered, shard);
+    ShardLog::new(Arc::clone(context), dir, shard.id, recovered.list, recovered.start)
 }
 
-fn shard(manifest: &ShardManifest, log: Arc<ShardLog>) -> Shard {
-    let range = HashKeyRange { start: HashKey::from(manifest.start), end: HashKey::from(manifest.end) };
-    Shard { id: ShardId::new(manifest.id), range, log }
+/// A shard's records are not older than its parents', and once it has been split or merged, there are no more.
+fn place_in_lineage(recovered: &mut Recovered, shard: &ShardManifest) {
+    let start = &mut recovered.start;
+    start.last_time = start.last_time.max(Timestamp::from_nanos(shard.created));
+    start.ended = shard.ended.is_some();
+}
+
+/// The shards of a stream, whose logs come in the order of the manifest.
+pub(crate) fn shard_map(
+    manifest: &StreamManifest,
+    logs: Vec<Arc<ShardLog>>,
+) -> Result<ShardMap, ManifestFault> {
+    let shards = manifest.shards.iter().zip(logs).map(|(shard, log)| {
+        let (range, lineage) = (shard.range(), manifest.lineage(shard));
+        Arc::new(Shard { id: ShardId::new(shard.id), range, lineage, log })
+    });
+    ShardMap::new(shards.collect()).ok_or(ManifestFault::Ranges)
 }

@@ -14,10 +14,12 @@ use crate::stream::merged::MergedReader;
 use crate::stream::position::Position;
 use crate::stream::put::{Key, Put, PutRecord, PutRecords};
 use crate::stream::reader::{Reader, ReaderOptions};
+use crate::stream::reshard;
 use crate::stream::retention::Retention;
 #[cfg(feature = "arrow")]
 use crate::stream::schemas::OpenSchemas;
 use crate::stream::sequence_number::SequenceNumber;
+use crate::stream::shard_filter::ShardFilter;
 use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::Shard;
 
@@ -25,6 +27,8 @@ use crate::sys::clock::Timestamp;
 
 use super::error::StreamError;
 use super::handle::Shared;
+use super::reshard::ReshardError;
+use super::upkeep;
 
 /// A stream: records under partition keys, spread over shards, each of which keeps them in order.
 ///
@@ -53,14 +57,51 @@ pub struct Stream {
     store: Arc<Shared>,
 }
 
-/// A shard, as [`Stream::shards`] describes it.
+/// A shard, as [`Stream::list_shards`] describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShardInfo {
     /// The shard's id.
     pub id: ShardId,
-    /// The hash keys that it owns.
+    /// The hash keys that it owns, or owned.
     pub range: HashKeyRange,
+    /// The shard that it was split from, or the first of the two that it was merged from. Retention may have taken it.
+    pub parent_shard_id: Option<ShardId>,
+    /// The second of the two shards that it was merged from.
+    pub adjacent_parent_shard_id: Option<ShardId>,
+    /// Its first record has this number or one above; all numbers of its parents are below.
+    pub starting_sequence_number: SequenceNumber,
+    /// Set for a closed shard: its last record has this number or one below.
+    pub ending_sequence_number: Option<SequenceNumber>,
+    /// When it was created: with the stream, or by a split or merge.
+    pub created: Timestamp,
+    /// Set for a closed shard: when it was split or merged.
+    pub closed: Option<Timestamp>,
+}
+
+impl ShardInfo {
+    fn new(shard: &Shard) -> Self {
+        let lineage = shard.lineage;
+        let number = |counter| SequenceNumber::new(counter, shard.id);
+        Self {
+            id: shard.id,
+            range: shard.range,
+            parent_shard_id: lineage.parent,
+            adjacent_parent_shard_id: lineage.adjacent_parent,
+            starting_sequence_number: number(lineage.first),
+            // One that never had a record ends where it starts.
+            ending_sequence_number: lineage
+                .ended
+                .map(|ended| number(ended.next.saturating_sub(1).max(lineage.first))),
+            created: lineage.created,
+            closed: lineage.ended.map(|ended| ended.at),
+        }
+    }
+
+    /// Whether the shard takes records.
+    pub fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
 }
 
 /// Why a stream's retention was not changed.
@@ -224,7 +265,7 @@ impl Stream {
         position: Position,
         options: ReaderOptions,
     ) -> Result<Reader, ReadError> {
-        Reader::new(self.shard(shard_id)?, position, options)
+        Reader::new(&*self.shard(shard_id)?, position, options)
     }
 
     /// Reads all shards as one, by arrival time.
@@ -237,7 +278,7 @@ impl Stream {
         position: Position,
         options: ReaderOptions,
     ) -> Result<MergedReader, ReadError> {
-        MergedReader::new(self.core.shards.all().iter(), Arc::clone(self.store.clock()), position, options)
+        MergedReader::new(&self.core.shards, Arc::clone(self.store.clock()), position, options)
     }
 
     /// The present time, by the store's clock.
@@ -246,10 +287,84 @@ impl Stream {
         self.store.clock().now()
     }
 
-    /// The shards, in the order of their hash keys.
+    /// The open shards, in the order of their hash keys.
     pub fn shards(&self) -> Vec<ShardInfo> {
-        let describe = |shard: &Shard| ShardInfo { id: shard.id, range: shard.range };
-        self.core.shards.all().iter().map(describe).collect()
+        self.core.shards.look().open().iter().map(|shard| ShardInfo::new(shard)).collect()
+    }
+
+    /// Shards, open and closed, by their ids, after Kinesis's `ListShards`: parents come before their children.
+    pub fn list_shards(&self, filter: ShardFilter) -> Vec<ShardInfo> {
+        let map = self.core.shards.look();
+        let admitted = map.all().iter().filter(|shard| filter.admits(&map, shard));
+        admitted.map(|shard| ShardInfo::new(shard)).collect()
+    }
+
+    /// Splits a shard in two, of which the second begins with `new_starting_hash_key`, after Kinesis's `SplitShard`.
+    /// Returns the new shards. The old one takes no more records; those it has can be read until retention takes them.
+    /// Puts that come meanwhile wait. When this returns, the change is durable, and so are all records of the old shard;
+    /// a crash leaves either the old shards or the new ones.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let store = riverbed::Store::open(directory.path().join("data"))?;
+    /// use riverbed::{HashKey, ShardFilter, StreamOptions};
+    ///
+    /// let clicks = store.create_stream("clicks", StreamOptions::new())?;
+    /// let parent = clicks.put("user-42", b"before")?.shard_id;
+    /// let children = clicks.split_shard(parent, HashKey::from(1 << 127))?;
+    /// let after = clicks.put("user-42", b"after")?;
+    /// assert!(children.contains(&after.shard_id));
+    /// let listed = clicks.list_shards(ShardFilter::All);
+    /// assert_eq!(listed.iter().filter(|shard| shard.parent_shard_id == Some(parent)).count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ReshardError`]: no such open shard, a hash key that is not above its first two and below its last, or a disk that
+    /// refuses.
+    pub fn split_shard(
+        &self,
+        shard_id: ShardId,
+        new_starting_hash_key: HashKey,
+    ) -> Result<[ShardId; 2], ReshardError> {
+        let children = self
+            .store
+            .reshard(&self.core, |map| Ok(vec![reshard::split(map, shard_id, new_starting_hash_key)?]))?;
+        children.try_into().map_err(|_| ReshardError::Exhausted)
+    }
+
+    /// Merges two shards of which one's hash keys begin where the other's end, after Kinesis's `MergeShards`. Returns the
+    /// new shard. Otherwise as [`split_shard`](Self::split_shard).
+    ///
+    /// # Errors
+    ///
+    /// [`ReshardError`]: no such open shards, not neighbours, or a disk that refuses.
+    pub fn merge_shards(
+        &self,
+        shard_id: ShardId,
+        adjacent_shard_id: ShardId,
+    ) -> Result<ShardId, ReshardError> {
+        let children = self
+            .store
+            .reshard(&self.core, |map| Ok(vec![reshard::merge(map, shard_id, adjacent_shard_id)?]))?;
+        children.first().copied().ok_or(ReshardError::Exhausted)
+    }
+
+    /// Splits and merges until there are `target` open shards that share the hash keys evenly, after Kinesis's
+    /// `UpdateShardCount` with `UNIFORM_SCALING`. It goes in rounds, first splits, then merges, each of which is done as a
+    /// whole or not at all: twice or half as many evenly cut shards take one. Should a round fail, those before it stand;
+    /// doing it again goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`ReshardError`]: a target below half or above twice the number of open shards, or a disk that refuses.
+    pub fn update_shard_count(&self, target: u32) -> Result<(), ReshardError> {
+        let target = reshard::check_count(&self.core.shards.look(), target)?;
+        while !self.store.reshard(&self.core, |map| reshard::towards_count(map, target))?.is_empty() {}
+        Ok(())
     }
 
     /// The shard that records with this partition key go to.
@@ -259,7 +374,7 @@ impl Stream {
 
     /// The shard that owns this hash key.
     pub fn shard_for_hash_key(&self, hash_key: HashKey) -> Option<ShardId> {
-        self.core.shard_for(hash_key).map(|shard| shard.id)
+        self.core.shards.look().owner_of(hash_key).map(|shard| shard.id)
     }
 
     /// The number of the shard's last record that is known to be on disk; `None` when there is none.
@@ -288,7 +403,7 @@ impl Stream {
 
     /// How long records are kept.
     pub fn retention(&self) -> Retention {
-        self.core.retention.lock().retention
+        self.core.retention_in_force().0
     }
 
     /// Changes how long records are kept, durably. What is not kept any more goes at once, a segment at a time.
@@ -298,8 +413,10 @@ impl Stream {
     /// [`StreamError`] when the stream's manifest cannot be replaced; the old retention holds then.
     pub fn set_retention(&self, retention: Retention) -> Result<(), StreamError> {
         self.store.change_manifest(&self.core, |manifest| manifest.retention = retention.into())?;
+        self.core.set_retention(retention);
+        upkeep::schedule(&self.store, &self.core);
         // What cannot be removed now is tried again in the background.
-        drop(self.core.set_retention(retention));
+        drop(upkeep::retain(&self.store, &self.core));
         Ok(())
     }
 
@@ -350,9 +467,15 @@ impl Stream {
         Ok(ShardStats::new(shard.id, shard.log.stats()))
     }
 
-    /// What the stream's shards have and have done, in the order of [`shards`](Self::shards).
+    /// What the stream's shards, open and closed, have and have done, by their ids.
     pub fn stats(&self) -> Vec<ShardStats> {
-        self.core.shards.all().iter().map(|shard| ShardStats::new(shard.id, shard.log.stats())).collect()
+        self.core
+            .shards
+            .look()
+            .all()
+            .iter()
+            .map(|shard| ShardStats::new(shard.id, shard.log.stats()))
+            .collect()
     }
 
     /// Reads a shard from the record on that holds a row.
@@ -363,7 +486,7 @@ impl Stream {
         position: Position,
         options: ReaderOptions,
     ) -> Result<Reader, ReadError> {
-        Reader::at_row(self.shard(shard_id)?, position, options)
+        Reader::at_row(&*self.shard(shard_id)?, position, options)
     }
 
     /// What the encodings put through.
@@ -384,7 +507,8 @@ impl Stream {
         })
     }
 
-    fn shard(&self, shard_id: ShardId) -> Result<&Shard, ReadError> {
-        self.core.shards.by_id(shard_id).ok_or(ReadError::NoSuchShard { shard_id })
+    fn shard(&self, shard_id: ShardId) -> Result<Arc<Shard>, ReadError> {
+        let map = self.core.shards.look();
+        map.by_id(shard_id).map(Arc::clone).ok_or(ReadError::NoSuchShard { shard_id })
     }
 }

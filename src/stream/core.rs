@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::error::SyncError;
+use crate::log::append::Gate;
 use crate::log::durability::Durability;
 use crate::log::frame::{Draft, Kind, MAX_METADATA_LEN, MAX_RECORD_LEN};
 use crate::log::options::Context;
@@ -12,8 +13,9 @@ use crate::log::shard_log::ShardLog;
 
 use super::error::PutError;
 use super::hash_key::HashKey;
+use super::live_shards::LiveShards;
 use super::put::{self, Key, Put, PutRecord, PutRecords};
-use super::retention::{self, RetainError, Retention};
+use super::retention::{self, Retained, Retention};
 use super::sequence_number::SequenceNumber;
 use super::shard_map::{Shard, ShardMap};
 
@@ -22,7 +24,9 @@ use super::shard_map::{Shard, ShardMap};
 pub(crate) struct StreamCore {
     pub(crate) name: String,
     pub(crate) durability: Durability,
-    pub(crate) shards: ShardMap,
+    pub(crate) shards: Arc<LiveShards>,
+    /// Held while shards are split, merged or dropped.
+    pub(crate) resharding: Mutex<()>,
     pub(crate) context: Arc<Context>,
     pub(crate) retention: Mutex<Kept>,
     #[cfg(feature = "arrow")]
@@ -47,12 +51,30 @@ impl StreamCore {
     /// Puts one record.
     pub(crate) fn put_record(&self, record: &PutRecord<'_>) -> Result<Put, PutError> {
         check(record)?;
-        let shard = self.route(record)?;
+        let hash_key = record.explicit_hash_key.unwrap_or_else(|| record.key.hash_key());
         let parts = [record.data];
         let draft = draft(record, &parts);
+        loop {
+            let map = self.shards.look();
+            // The open shards cover every hash key; `Closed` is what is left should they not.
+            let shard = map.owner_of(hash_key).ok_or(PutError::Closed)?;
+            match self.append_one(&map, shard, record, &draft) {
+                Err(PutError::Closed) if self.has_moved(shard) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn append_one(
+        &self,
+        map: &ShardMap,
+        shard: &Shard,
+        record: &PutRecord<'_>,
+        draft: &Draft<'_>,
+    ) -> Result<Put, PutError> {
         let mut session = shard.log.session();
-        check_ordering(record, shard, session.next())?;
-        let counter = session.append(&draft)?;
+        check_ordering(record, map, shard, session.next())?;
+        let counter = session.append(draft)?;
         let durability = record.durability.unwrap_or(self.durability);
         let target = session.finish(durability);
         if durability == Durability::Immediate {
@@ -61,51 +83,73 @@ impl StreamCore {
         Ok(Put { shard_id: shard.id, sequence_number: SequenceNumber::new(counter, shard.id) })
     }
 
+    /// Whether a put that the shard refused belongs to another shard by now, or to the same one again. Waits for a
+    /// resharding that is under way.
+    pub(crate) fn has_moved(&self, shard: &Shard) -> bool {
+        drop(self.resharding.lock());
+        shard.log.gate() == Gate::Open || self.shards.look().by_id(shard.id).is_none_or(|now| !now.is_open())
+    }
+
     /// Puts many records: one lock and one clock reading for each shard that any of them goes to.
     pub(crate) fn put_records(&self, records: &[PutRecord<'_>], on_refusal: OnRefusal) -> PutRecords {
+        let hash_keys = put::hash_keys(records);
         let mut results: Vec<Result<Put, PutError>> = Vec::with_capacity(records.len());
-        // The records of each shard, in the order given. Most batches touch few shards of many.
-        let mut groups: Vec<Group<'_>> = Vec::new();
-        let mut group_of_shard: Vec<Option<usize>> = vec![None; self.shards.all().len()];
-        for (index, (record, hash_key)) in records.iter().zip(put::hash_keys(records)).enumerate() {
-            let routed = check(record).and_then(|()| self.route_index(hash_key));
-            // A place holder until the record's shard has been written to.
-            results.push(Err(PutError::Closed));
-            match routed {
-                Ok((shard_index, shard)) => {
-                    let group = group_of_shard.get(shard_index).copied().flatten().unwrap_or_else(|| {
-                        groups.push(Group { shard, indexes: Vec::new() });
-                        groups.len() - 1
-                    });
-                    if let Some(known) = group_of_shard.get_mut(shard_index) {
-                        *known = Some(group);
-                    }
-                    if let Some(group) = groups.get_mut(group) {
-                        group.indexes.push(index);
-                    }
-                }
-                Err(error) => set(&mut results, index, Err(error)),
+        let mut waiting = Vec::with_capacity(records.len());
+        for (index, record) in records.iter().enumerate() {
+            let checked = check(record);
+            if checked.is_ok() {
+                waiting.push(index);
             }
+            // A place holder until the record's shard has been written to.
+            results.push(checked.and(Err(PutError::Closed)));
         }
+        // Again for those whose shards are being split or merged.
+        while !waiting.is_empty() {
+            let map = self.shards.look();
+            let groups = group(&map, &hash_keys, &waiting);
+            waiting = self.append_groups(&map, &groups, records, on_refusal, &mut results);
+        }
+        PutRecords::new(results)
+    }
+
+    /// Appends the records of each shard, and makes durable what asks for it. Returns the records to route anew, in the
+    /// order given.
+    fn append_groups(
+        &self,
+        map: &ShardMap,
+        groups: &[Group<'_>],
+        records: &[PutRecord<'_>],
+        on_refusal: OnRefusal,
+        results: &mut [Result<Put, PutError>],
+    ) -> Vec<usize> {
         let targets: Vec<_> =
-            groups.iter().map(|group| self.append_group(group, records, on_refusal, &mut results)).collect();
+            groups.iter().map(|group| self.append_group(map, group, records, on_refusal, results)).collect();
         // Every shard has been written to before the first sync is waited for.
         for (group, target) in groups.iter().zip(targets) {
             let Some(target) = target else { continue };
             if let Err(error) = group.shard.log.sync_to(target) {
                 for &index in &group.indexes {
                     if results.get(index).is_some_and(Result::is_ok) {
-                        set(&mut results, index, Err(PutError::Sync(error.clone())));
+                        set(results, index, Err(PutError::Sync(error.clone())));
                     }
                 }
             }
         }
-        PutRecords::new(results)
+        let refused = |index: &usize| matches!(results.get(*index), Some(Err(PutError::Closed)));
+        let mut moved: Vec<_> = groups
+            .iter()
+            .filter(|group| group.indexes.iter().any(refused) && self.has_moved(group.shard))
+            .flat_map(|group| group.indexes.iter().copied().filter(refused))
+            .collect();
+        // Records of two shards that were merged keep the order in which they were given.
+        moved.sort_unstable();
+        moved
     }
 
     /// Appends the records of one shard. Returns the counter to sync to, if any of them asks for that.
     fn append_group(
         &self,
+        map: &ShardMap,
         group: &Group<'_>,
         records: &[PutRecord<'_>],
         on_refusal: OnRefusal,
@@ -124,7 +168,7 @@ impl StreamCore {
         let mut session = shard.log.session();
         let mut refused: Option<PutError> = None;
         for (index, record, draft) in &drafts {
-            let outcome = check_ordering(record, shard, session.next())
+            let outcome = check_ordering(record, map, shard, session.next())
                 .and_then(|()| match &refused {
                     Some(error) if on_refusal == OnRefusal::EndShard => Err(error.clone()),
                     _ => session.append(draft).map_err(PutError::from).inspect_err(|error| {
@@ -146,70 +190,58 @@ impl StreamCore {
         (durability == Durability::Immediate).then_some(target)
     }
 
-    fn route(&self, record: &PutRecord<'_>) -> Result<&Shard, PutError> {
-        let hash_key = record.explicit_hash_key.unwrap_or_else(|| record.key.hash_key());
-        self.route_index(hash_key).map(|(_, shard)| shard)
-    }
-
-    fn route_index(&self, hash_key: HashKey) -> Result<(usize, &Shard), PutError> {
-        let index = self.shards.index_of(hash_key);
-        // The shards cover every hash key; `Closed` is what is left should they not.
-        self.shards.get(index).map(|shard| (index, shard)).ok_or(PutError::Closed)
-    }
-
-    /// The shard that owns a hash key.
-    pub(crate) fn shard_for(&self, hash_key: HashKey) -> Option<&Shard> {
-        self.shards.get(self.shards.index_of(hash_key))
-    }
-
     /// Makes everything durable that has been put so far.
     pub(crate) fn sync(&self) -> Result<(), SyncError> {
-        for shard in self.shards.all() {
+        for shard in self.shards.look().all() {
             shard.log.sync()?;
         }
         Ok(())
     }
 
-    /// Removes what retention does not keep. Returns the bytes that went.
-    pub(crate) fn retain(&self) -> Result<u64, RetainError> {
-        let retention = self.retention.lock().retention;
-        retention::retain(self.shards.all(), retention, self.context.clock.now())
+    /// Removes the segments that retention does not keep.
+    pub(crate) fn retain(&self) -> Retained {
+        let (retention, _) = self.retention_in_force();
+        retention::retain(self.shards.snapshot().all(), retention, self.context.clock.now())
     }
 
-    /// Changes the retention, and applies it now and from now on.
-    pub(crate) fn set_retention(self: &Arc<Self>, retention: Retention) -> Result<u64, RetainError> {
-        {
-            let mut kept = self.retention.lock();
-            kept.retention = retention;
-            kept.changes += 1;
-        }
-        self.schedule_retention();
-        self.retain()
+    /// The retention, and how often it has been changed.
+    pub(crate) fn retention_in_force(&self) -> (Retention, u64) {
+        let kept = self.retention.lock();
+        (kept.retention, kept.changes)
     }
 
-    /// Applies retention again and again in the background.
-    pub(crate) fn schedule_retention(self: &Arc<Self>) {
-        let (interval, changes) = {
-            let kept = self.retention.lock();
-            (kept.retention.interval(), kept.changes)
+    /// Changes the retention. What was scheduled for the old one ends.
+    pub(crate) fn set_retention(&self, retention: Retention) {
+        let mut kept = self.retention.lock();
+        kept.retention = retention;
+        kept.changes += 1;
+    }
+
+    pub(crate) fn logs(&self) -> Vec<Arc<ShardLog>> {
+        self.shards.look().all().iter().map(|shard| Arc::clone(&shard.log)).collect()
+    }
+}
+
+/// The records of each shard, in the order given. Most batches touch few shards of many.
+fn group<'a>(map: &'a ShardMap, hash_keys: &[HashKey], indexes: &[usize]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut group_of_shard: Vec<Option<usize>> = vec![None; map.open().len()];
+    for &index in indexes {
+        let Some(&hash_key) = hash_keys.get(index) else { continue };
+        let shard_index = map.index_of(hash_key);
+        let (Some(shard), Some(known)) = (map.open().get(shard_index), group_of_shard.get_mut(shard_index))
+        else {
+            continue;
         };
-        let Some(interval) = interval else {
-            return;
-        };
-        let stream = Arc::downgrade(self);
-        self.context.background.schedule(interval, move || {
-            if let Some(stream) = stream.upgrade().filter(|stream| stream.retention.lock().changes == changes)
-            {
-                // What could not be done now is tried again; a failed sync has poisoned its shard.
-                drop(stream.retain());
-                stream.schedule_retention();
-            }
+        let group = *known.get_or_insert_with(|| {
+            groups.push(Group { shard, indexes: Vec::new() });
+            groups.len() - 1
         });
+        if let Some(group) = groups.get_mut(group) {
+            group.indexes.push(index);
+        }
     }
-
-    pub(crate) fn logs(&self) -> impl Iterator<Item = &Arc<ShardLog>> {
-        self.shards.all().iter().map(|shard| &shard.log)
-    }
+    groups
 }
 
 /// What becomes of the rest of a batch's records for a shard once the shard has refused one.
@@ -256,9 +288,9 @@ fn check(record: &PutRecord<'_>) -> Result<(), PutError> {
     Ok(())
 }
 
-fn check_ordering(record: &PutRecord<'_>, shard: &Shard, next: u64) -> Result<(), PutError> {
+fn check_ordering(record: &PutRecord<'_>, map: &ShardMap, shard: &Shard, next: u64) -> Result<(), PutError> {
     match record.sequence_number_for_ordering {
-        Some(number) if number.shard_id() != shard.id => {
+        Some(number) if number.shard_id() != shard.id && !map.descends_from(shard, number.shard_id()) => {
             Err(PutError::OrderingOfOtherShard { number, shard_id: shard.id })
         }
         Some(number) if number.counter() >= next => Err(PutError::OrderingInFuture { number }),

@@ -51,6 +51,18 @@ impl HashKeyRange {
         self.start <= hash_key && hash_key <= self.end
     }
 
+    /// Whether these ranges, which are in the order of their starts, cover every hash key exactly once.
+    pub(crate) fn cover_all(ranges: impl Iterator<Item = Self>) -> bool {
+        let mut next = Some(0);
+        for range in ranges {
+            if next != Some(range.start.as_u128()) || range.end < range.start {
+                return false;
+            }
+            next = range.end.as_u128().checked_add(1);
+        }
+        next.is_none()
+    }
+
     /// Whether one range begins where the other ends, so that they can be merged; in either order. What Kinesis's
     /// `MergeShards` asks of two shards.
     pub fn is_adjacent_to(&self, other: &Self) -> bool {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use crate::sys::clock::{Clock, Timestamp};
 
 use super::error::ReadError;
+use super::live_shards::LiveShards;
 use super::position::Position;
 use super::reader::{Reader, ReaderOptions};
 use super::record::Record;
-use super::shard_map::Shard;
+use super::shard_map::{Shard, ShardMap};
 
-/// Reads several shards as one, by arrival time; records of the same time come in the order of their shards. Within
+/// Reads all shards of a stream as one, by arrival time, those too that resharding makes of them later; records of the same time come in the order of their shards. Within
 /// a shard the order is always the shard's own.
 ///
 /// ```
@@ -36,7 +37,12 @@ use super::shard_map::Shard;
 /// ```
 #[derive(Debug)]
 pub struct MergedReader {
-    readers: Vec<Reader>,
+    shards: Arc<LiveShards>,
+    /// The shards that were looked at last.
+    known: Arc<ShardMap>,
+    options: ReaderOptions,
+    /// A reader for each shard, parents before children; `None` once it has come to the shard's end.
+    readers: Vec<Option<Reader>>,
     /// The next record of each reader that has one: time, then reader.
     heads: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// The reader whose record was handed out last: it is asked again at the next call.
@@ -49,8 +55,8 @@ pub struct MergedReader {
 }
 
 impl MergedReader {
-    pub(crate) fn new<'a>(
-        shards: impl Iterator<Item = &'a Shard>,
+    pub(crate) fn new(
+        shards: &Arc<LiveShards>,
         clock: Arc<dyn Clock>,
         position: Position,
         options: ReaderOptions,
@@ -58,10 +64,25 @@ impl MergedReader {
         if matches!(position, Position::AtSequenceNumber(_) | Position::AfterSequenceNumber(_)) {
             return Err(ReadError::PositionOfOneShard);
         }
-        let readers: Vec<_> =
-            shards.map(|shard| Reader::new(shard, position, options)).collect::<Result<_, _>>()?;
-        let idle = (0..readers.len()).collect();
-        Ok(Self { readers, heads: BinaryHeap::new(), last: None, idle, asked: Timestamp::EPOCH, clock })
+        let known = shards.snapshot();
+        let wanted = |shard: &&Arc<Shard>| position != Position::Latest || shard.is_open();
+        let readers: Vec<_> = known
+            .all()
+            .iter()
+            .filter(wanted)
+            .map(|shard| Reader::new(shard, position, options).map(Some))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            shards: Arc::clone(shards),
+            known,
+            options,
+            idle: (0..readers.len()).collect(),
+            readers,
+            heads: BinaryHeap::new(),
+            last: None,
+            asked: Timestamp::EPOCH,
+            clock,
+        })
     }
 
     /// The next record of all shards, borrowed from the mapping. `None` when there is none now.
@@ -86,8 +107,8 @@ impl MergedReader {
         };
         self.last = Some(index);
         match self.readers.get_mut(index) {
-            Some(reader) => reader.next(),
-            None => Ok(None),
+            Some(Some(reader)) => reader.next(),
+            _ => Ok(None),
         }
     }
 
@@ -101,17 +122,20 @@ impl MergedReader {
         self.heads.clear();
         self.last = None;
         self.asked = Timestamp::EPOCH;
-        self.readers.iter_mut().try_for_each(Reader::skip_damage)
+        self.readers.iter_mut().flatten().try_for_each(Reader::skip_damage)
     }
 
-    /// Puts a reader where it belongs: among the heads, or the idle ones.
+    /// Puts a reader where it belongs: among the heads, or the idle ones, or away when it is at its shard's end.
     fn ask(&mut self, index: usize) -> Result<(), ReadError> {
-        let ahead = match self.readers.get_mut(index) {
-            Some(reader) => reader.peek(),
-            None => Ok(None),
+        let Some(place) = self.readers.get_mut(index) else {
+            return Ok(());
         };
-        match ahead {
+        let Some(reader) = place else {
+            return Ok(());
+        };
+        match reader.peek() {
             Ok(Some(ahead)) => self.heads.push(Reverse((ahead.time, index))),
+            Ok(None) if reader.is_at_end() => *place = None,
             Ok(None) => self.idle.push(index),
             Err(error) => {
                 self.idle.push(index);
@@ -121,8 +145,28 @@ impl MergedReader {
         Ok(())
     }
 
+    /// Adds readers for the shards that others were split or merged into. By arrival, their records come after those of
+    /// their parents.
+    fn follow_resharding(&mut self) -> Result<(), ReadError> {
+        let map = self.shards.look();
+        if Arc::ptr_eq(&map, &self.known) {
+            return Ok(());
+        }
+        let last_known = self.known.all().last().map(|shard| shard.id);
+        let new = map.all().iter().filter(|shard| Some(shard.id) > last_known);
+        let readers: Vec<_> = new
+            .map(|shard| Reader::new(shard, Position::TrimHorizon, self.options).map(Some))
+            .collect::<Result<_, _>>()?;
+        self.idle.extend((self.readers.len()..).take(readers.len()));
+        self.readers.extend(readers);
+        self.known = Arc::clone(&map);
+        Ok(())
+    }
+
     fn ask_idle(&mut self) -> Result<(), ReadError> {
         let asked = self.clock.now();
+        // In this order: a record of a shard that is not known yet arrives later.
+        self.follow_resharding()?;
         let idle = std::mem::take(&mut self.idle);
         let mut outcome = Ok(());
         for index in idle {

@@ -8,6 +8,7 @@ use super::error::PutError;
 use super::hash_key::HashKey;
 use super::sequence_number::SequenceNumber;
 use super::shard_id::ShardId;
+use super::shard_map::Shard;
 
 /// Where rows went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,30 +30,44 @@ impl StreamCore {
         durability: Option<Durability>,
     ) -> (Option<RowsPut>, Result<(), PutError>) {
         let durability = durability.unwrap_or(self.durability);
-        let Some(shard) = self.shard_for(hash_key) else {
-            return (None, Err(PutError::Closed));
-        };
-        let mut put: Option<RowsPut> = None;
-        let mut session = shard.log.session();
-        let mut outcome = Ok(());
-        for draft in drafts {
-            match session.append(draft) {
-                Ok(counter) => {
-                    let first = SequenceNumber::new(counter, shard.id);
-                    let put = put.get_or_insert(RowsPut { shard_id: shard.id, first, rows: 0, records: 0 });
-                    put.rows += draft.row_count();
-                    put.records += 1;
-                }
-                Err(error) => {
-                    outcome = Err(error.into());
-                    break;
-                }
+        loop {
+            let map = self.shards.look();
+            let Some(shard) = map.owner_of(hash_key) else {
+                return (None, Err(PutError::Closed));
+            };
+            match append(shard, drafts, durability) {
+                (None, Err(PutError::Closed)) if self.has_moved(shard) => {}
+                outcome => return outcome,
             }
         }
-        let target = session.finish(durability);
-        if put.is_some() && durability == Durability::Immediate {
-            outcome = outcome.and(shard.log.sync_to(target).map_err(PutError::from));
-        }
-        (put, outcome)
     }
+}
+
+fn append(
+    shard: &Shard,
+    drafts: &[Draft<'_>],
+    durability: Durability,
+) -> (Option<RowsPut>, Result<(), PutError>) {
+    let mut put: Option<RowsPut> = None;
+    let mut session = shard.log.session();
+    let mut outcome = Ok(());
+    for draft in drafts {
+        match session.append(draft) {
+            Ok(counter) => {
+                let first = SequenceNumber::new(counter, shard.id);
+                let put = put.get_or_insert(RowsPut { shard_id: shard.id, first, rows: 0, records: 0 });
+                put.rows += draft.row_count();
+                put.records += 1;
+            }
+            Err(error) => {
+                outcome = Err(error.into());
+                break;
+            }
+        }
+    }
+    let target = session.finish(durability);
+    if put.is_some() && durability == Durability::Immediate {
+        outcome = outcome.and(shard.log.sync_to(target).map_err(PutError::from));
+    }
+    (put, outcome)
 }

@@ -196,7 +196,7 @@ impl Reader {
 
     /// Sleeps until there is something to read, at most for `timeout`. Returns whether there is. Puts of other threads
     /// wake it; nothing spins. At [`ReadLevel::Durable`] syncs do: with [`Durability::Buffered`](crate::Durability)
-    /// nobody may ever sync. Returns early, with `false`, when the store is closed.
+    /// nobody may ever sync. Returns early, with `false`, when the store is closed, or the shard split or merged.
     ///
     /// # Errors
     ///
@@ -210,6 +210,12 @@ impl Reader {
             Some(error) if !arrived => Err(ReadError::Sync(error.clone())),
             _ => Ok(arrived),
         }
+    }
+
+    /// Whether everything has been read and there will never be more: the shard was split or merged, and its records go on
+    /// in its children. Kinesis says this by a missing `NextShardIterator`.
+    pub fn is_at_end(&self) -> bool {
+        self.cursor.is_at_end()
     }
 
     /// Goes on behind the damage that [`next`](Self::next) reports: at the next whole record, found by its checksums.

@@ -1,14 +1,15 @@
 //! How long a stream keeps its records.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{IoError, SyncError};
 use crate::log::append::AppendError;
 use crate::log::segment::Segment;
-use crate::log::shard_log::ShardLog;
 use crate::log::trim::TrimError;
 use crate::sys::clock::Timestamp;
 
+use super::shard_id::ShardId;
 use super::shard_map::Shard;
 
 /// How long a stream keeps its records: by their age, by the bytes of all its segments, by both, or for ever.
@@ -100,76 +101,92 @@ impl From<TrimError> for RetainError {
     }
 }
 
-/// Removes what `retention` does not keep. Returns the bytes that went. A shard that fails does not keep the others from
-/// being looked at.
-pub(crate) fn retain(shards: &[Shard], retention: Retention, now: Timestamp) -> Result<u64, RetainError> {
-    let mut freed = 0;
-    let mut outcome = Ok(());
+/// What retention has done.
+#[derive(Debug)]
+pub(crate) struct Retained {
+    /// Closed shards of which nothing is to be kept.
+    pub(crate) expired: Vec<ShardId>,
+    /// The first thing that could not be done.
+    pub(crate) outcome: Result<(), RetainError>,
+}
+
+impl Retained {
+    fn note(&mut self, outcome: Result<(), RetainError>) {
+        if self.outcome.is_ok() {
+            self.outcome = outcome;
+        }
+    }
+}
+
+/// Removes what `retention` does not keep, and tells which shards are not kept at all. A shard that fails does not keep
+/// the others from being looked at.
+pub(crate) fn retain(shards: &[Arc<Shard>], retention: Retention, now: Timestamp) -> Retained {
+    let mut retained = Retained { expired: Vec::new(), outcome: Ok(()) };
     if let Some(age) = retention.age {
         for shard in shards {
-            match retain_age(shard, age, now) {
-                Ok(bytes) => freed += bytes,
-                Err(error) => outcome = outcome.and(Err(error)),
-            }
+            retain_age(shard, age, now, &mut retained);
         }
     }
     if let Some(bytes) = retention.bytes {
-        match retain_bytes(shards, bytes) {
-            Ok(bytes) => freed += bytes,
-            Err(error) => outcome = outcome.and(Err(error.into())),
-        }
+        retain_bytes(shards, bytes, &mut retained);
     }
-    outcome.map(|()| freed)
+    retained
 }
 
-fn retain_age(shard: &Shard, age: Duration, now: Timestamp) -> Result<u64, RetainError> {
+fn retain_age(shard: &Shard, age: Duration, now: Timestamp, retained: &mut Retained) {
     // The clock may have gone back, records' times never do.
     let (_, newest) = shard.log.tip();
     let cutoff = now.max(newest).saturating_sub(age);
-    shard.log.roll_idle(cutoff)?;
-    Ok(shard.log.trim_while(|segment| segment.extent().last_time < cutoff)?)
+    if shard.lineage.ended.is_some_and(|ended| ended.at < cutoff) {
+        retained.expired.push(shard.id);
+        return;
+    }
+    let trim = || {
+        shard.log.roll_idle(cutoff)?;
+        shard.log.trim_while(|segment| segment.extent().last_time < cutoff)?;
+        Ok(())
+    };
+    retained.note(trim());
 }
 
-/// Takes the oldest segment of all shards away until the rest is small enough.
-fn retain_bytes(shards: &[Shard], limit: u64) -> Result<u64, TrimError> {
-    let sizes = |log: &ShardLog| -> Vec<_> {
-        let segments = log.list().all();
-        let sealed = segments.len().saturating_sub(1);
-        segments
-            .iter()
-            .enumerate()
-            .map(|(index, segment)| {
-                let removable = index < sealed;
-                (segment.extent().last_time, segment.ordinal(), segment.identity().capacity, removable)
-            })
-            .collect()
-    };
+/// Takes the oldest segment of all shards away until the rest is small enough. Those of an open shard's newest segment
+/// stay; a closed shard can go as a whole.
+fn retain_bytes(shards: &[Arc<Shard>], limit: u64, retained: &mut Retained) {
     let mut total = 0_u64;
     let mut removable = Vec::new();
     for (index, shard) in shards.iter().enumerate() {
-        for (time, ordinal, capacity, may_go) in sizes(&shard.log) {
+        let segments = shard.log.list().all();
+        let staying = usize::from(shard.is_open());
+        let may_go = segments.len().saturating_sub(staying);
+        for (place, segment) in segments.iter().enumerate() {
+            let capacity = segment.identity().capacity;
             total = total.saturating_add(capacity);
-            if may_go {
-                removable.push((time, index, ordinal, capacity));
+            if place < may_go {
+                let last = place + 1 == segments.len();
+                removable.push((segment.extent().last_time, index, segment.ordinal(), capacity, last));
             }
+        }
+        if segments.is_empty() && !shard.is_open() {
+            retained.expired.push(shard.id);
         }
     }
     removable.sort_unstable();
     let mut keep_from = vec![0; shards.len()];
-    for (_, index, ordinal, capacity) in removable {
+    for (_, index, ordinal, capacity, last) in removable {
         if total <= limit {
             break;
         }
         total -= capacity;
-        if let Some(keep_from) = keep_from.get_mut(index) {
-            *keep_from = ordinal + 1;
+        match (keep_from.get_mut(index), shards.get(index)) {
+            (Some(_), Some(shard)) if last => retained.expired.push(shard.id),
+            (Some(keep_from), _) => *keep_from = ordinal + 1,
+            _ => {}
         }
     }
-    let mut freed = 0;
     for (shard, keep_from) in shards.iter().zip(keep_from) {
         if keep_from > 0 {
-            freed += shard.log.trim_while(|segment: &Segment| segment.ordinal() < keep_from)?;
+            let trimmed = shard.log.trim_while(|segment: &Segment| segment.ordinal() < keep_from);
+            retained.note(trimmed.map(drop).map_err(RetainError::from));
         }
     }
-    Ok(freed)
 }

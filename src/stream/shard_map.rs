@@ -1,4 +1,4 @@
-//! Which shard a hash key belongs to.
+//! The shards of a stream at one moment, and which of them a hash key belongs to.
 
 use std::sync::Arc;
 
@@ -6,51 +6,77 @@ use crate::log::shard_log::ShardLog;
 
 use super::hash_key::HashKey;
 use super::hash_range::HashKeyRange;
+use super::lineage::Lineage;
 use super::shard_id::ShardId;
 
-/// A shard: its id, its part of the hash-key space, its log.
+/// A shard: its id, its part of the hash-key space, where it comes from, its log.
 #[derive(Debug)]
 pub(crate) struct Shard {
     pub(crate) id: ShardId,
     pub(crate) range: HashKeyRange,
+    pub(crate) lineage: Lineage,
     pub(crate) log: Arc<ShardLog>,
 }
 
-/// The shards of a stream, in the order of their ranges, which cover all hash keys without overlap.
+impl Shard {
+    /// Whether it takes records, as far as lineage goes.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lineage.ended.is_none()
+    }
+}
+
+/// The shards of a stream at one moment: the open ones cover all hash keys without overlap, the closed ones are only
+/// read.
 #[derive(Debug)]
 pub(crate) struct ShardMap {
-    shards: Vec<Shard>,
+    /// By id.
+    all: Vec<Arc<Shard>>,
+    /// By range.
+    open: Vec<Arc<Shard>>,
 }
 
 impl ShardMap {
-    /// `None` when the ranges, in order, leave a hole or overlap.
-    pub(crate) fn new(mut shards: Vec<Shard>) -> Option<Self> {
-        shards.sort_by_key(|shard| shard.range.start);
-        let mut next = Some(0);
-        for shard in &shards {
-            if next != Some(shard.range.start.as_u128()) || shard.range.end < shard.range.start {
-                return None;
-            }
-            next = shard.range.end.as_u128().checked_add(1);
-        }
-        (next.is_none() && !shards.is_empty()).then_some(Self { shards })
+    /// `None` when the ranges of the open shards, in order, leave a hole or overlap.
+    pub(crate) fn new(mut all: Vec<Arc<Shard>>) -> Option<Self> {
+        all.sort_by_key(|shard| shard.id);
+        let mut open: Vec<_> = all.iter().filter(|shard| shard.is_open()).map(Arc::clone).collect();
+        open.sort_by_key(|shard| shard.range.start);
+        HashKeyRange::cover_all(open.iter().map(|shard| shard.range)).then_some(Self { all, open })
     }
 
-    /// All shards, by range.
-    pub(crate) fn all(&self) -> &[Shard] {
-        &self.shards
+    /// All shards, by id: parents before their children.
+    pub(crate) fn all(&self) -> &[Arc<Shard>] {
+        &self.all
     }
 
-    /// The place in [`all`](Self::all) of the shard that owns `hash_key`.
+    /// The shards that take records, by range.
+    pub(crate) fn open(&self) -> &[Arc<Shard>] {
+        &self.open
+    }
+
+    /// The place in [`open`](Self::open) of the shard that owns `hash_key`.
     pub(crate) fn index_of(&self, hash_key: HashKey) -> usize {
-        self.shards.partition_point(|shard| shard.range.end < hash_key)
+        self.open.partition_point(|shard| shard.range.end < hash_key)
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&Shard> {
-        self.shards.get(index)
+    /// The open shard that owns `hash_key`.
+    pub(crate) fn owner_of(&self, hash_key: HashKey) -> Option<&Arc<Shard>> {
+        self.open.get(self.index_of(hash_key))
     }
 
-    pub(crate) fn by_id(&self, id: ShardId) -> Option<&Shard> {
-        self.shards.iter().find(|shard| shard.id == id)
+    pub(crate) fn by_id(&self, id: ShardId) -> Option<&Arc<Shard>> {
+        let index = self.all.binary_search_by_key(&id, |shard| shard.id).ok()?;
+        self.all.get(index)
+    }
+
+    /// Whether the shard's records come after those of `ancestor`.
+    pub(crate) fn descends_from(&self, shard: &Shard, ancestor: ShardId) -> bool {
+        // Ids grow from parents to children, so this ends whatever a manifest says.
+        shard.lineage.parents().any(|parent| {
+            parent == ancestor
+                || (parent < shard.id
+                    && ancestor < parent
+                    && self.by_id(parent).is_some_and(|parent| self.descends_from(parent, ancestor)))
+        })
     }
 }

@@ -60,6 +60,7 @@ impl Recovered {
             next_capacity: context.first_segment_len,
             trim: 0,
             resume: None,
+            ended: false,
         };
         Self { start, list: SegmentList::default(), findings: Vec::new(), segments: 0 }
     }
@@ -412,6 +413,7 @@ impl<'a> Recovery<'a> {
                 .segment_len_after(self.used.checked_next_power_of_two().unwrap_or(self.used)),
             trim: self.trim,
             resume: self.resume,
+            ended: false,
         };
         Ok(Recovered { start, list: self.list, findings: self.findings, segments: self.segments })
     }

@@ -13,7 +13,7 @@ use crate::stream::schema_file::{self, SchemaFileFault};
 use crate::sys::storage::{Storage, read_file};
 
 use super::layout::{self, Layout};
-use super::manifest::{self, ManifestFault, ShardManifest, StoreManifest, StreamManifest};
+use super::manifest::{self, ManifestFault, StoreManifest, StreamManifest};
 use plan::RepairPlan;
 
 /// Why a store cannot be verified.
@@ -123,7 +123,7 @@ fn verify_stream(storage: &dyn Storage, path: &Path, out: &mut Findings) {
         return;
     }
     if let Some(manifest) = &manifest
-        && !covers_all_keys(&manifest.shards)
+        && !manifest.covers_all_keys()
     {
         out.add(&file, 0, FaultKind::StreamManifest, Severity::Damage, ManifestFault::Ranges);
     }
@@ -203,18 +203,4 @@ fn read_manifest<T: serde::de::DeserializeOwned>(
             None
         }
     }
-}
-
-/// Whether every hash key belongs to exactly one shard.
-fn covers_all_keys(shards: &[ShardManifest]) -> bool {
-    let mut ranges: Vec<_> = shards.iter().map(|shard| (shard.start, shard.end)).collect();
-    ranges.sort_unstable();
-    let mut next = Some(0);
-    for (start, end) in ranges {
-        if next != Some(start) || end < start {
-            return false;
-        }
-        next = end.checked_add(1);
-    }
-    next.is_none() && !shards.is_empty()
 }
