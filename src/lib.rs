@@ -37,6 +37,7 @@
 //!
 //! None by default.
 //!
+//! * `config`: what streams and writers are like, from TOML and INI files and from the environment; see [`config`].
 //! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it, put in streams and
 //!   read there as typed points.
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
@@ -45,6 +46,8 @@
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
 
+#[cfg(feature = "config")]
+pub mod config;
 mod error;
 mod log;
 #[cfg(any(feature = "arrow", feature = "line-protocol", feature = "measures"))]
