@@ -48,6 +48,7 @@
 
 #[cfg(feature = "config")]
 pub mod config;
+mod consumer;
 mod error;
 mod log;
 #[cfg(any(feature = "arrow", feature = "line-protocol", feature = "measures"))]
@@ -60,6 +61,11 @@ pub mod testing;
 #[cfg(feature = "writer")]
 pub mod write;
 
+pub use consumer::checkpoint::Checkpoint;
+pub use consumer::error::{CheckpointError, PollError};
+pub use consumer::handle::Consumer;
+pub use consumer::lag::ShardLag;
+pub use consumer::options::ConsumerOptions;
 pub use error::{IoError, SyncError};
 pub use log::durability::{Durability, ReadLevel};
 pub use log::inspect::{Fault, FaultKind, Severity};
@@ -71,6 +77,7 @@ pub use payload::columns;
 pub use payload::measures;
 #[cfg(feature = "line-protocol")]
 pub use payload::{line_protocol, point};
+pub use store::consumers::ConsumerError;
 pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};
 pub use store::handle::Store;
 pub use store::name::NameError;

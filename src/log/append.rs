@@ -15,6 +15,7 @@ use super::options::Context;
 use super::prepare::{self, Preparation, Prepared, Wanted};
 use super::segment::{Extent, Segment};
 use super::shard_dir::ShardDir;
+use super::watchers::Watchers;
 
 /// Why a frame was not appended. Nothing of it is visible.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -82,6 +83,8 @@ pub(crate) struct Appender {
     gate: Gate,
     /// When the next scheduled sync is due, by the engine's clock.
     sync_due: Option<Timestamp>,
+    /// Told of the next append, or that there will be none.
+    pub(crate) watchers: Watchers,
 }
 
 /// Where a shard's log stands when it is opened.
@@ -127,6 +130,7 @@ impl Appender {
             trim: start.trim,
             gate: if start.ended { Gate::Ended } else { Gate::Open },
             sync_due: None,
+            watchers: Watchers::default(),
         }
     }
 

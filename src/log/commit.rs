@@ -1,10 +1,13 @@
 //! Group commit: everybody who waits for a shard to become durable shares one sync.
 
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::SyncError;
+
+use super::watchers::Watchers;
 
 /// A sync that took longer than this says nothing of the next one.
 const LONGEST_SYNC: Duration = Duration::from_millis(10);
@@ -39,6 +42,8 @@ struct State {
     syncs: u64,
     failed: Option<SyncError>,
     closed: bool,
+    /// Told of the next sync, or that there will be none.
+    watchers: Watchers,
 }
 
 impl Commit {
@@ -52,6 +57,7 @@ impl Commit {
             syncs: 0,
             failed: None,
             closed: false,
+            watchers: Watchers::default(),
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), gathered: Condvar::new() }
     }
@@ -111,6 +117,8 @@ impl Commit {
             state.led = false;
             std::mem::forget(lead);
             self.changed.notify_all();
+            let watchers = state.watchers.take();
+            MutexGuard::unlocked(&mut state, || watchers.wake());
         }
     }
 
@@ -161,14 +169,40 @@ impl Commit {
 
     /// Wakes everybody who waits for records: there will be no more.
     pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
+        let watchers = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            state.watchers.take()
+        };
         self.changed.notify_all();
+        watchers.wake();
     }
 
     /// Wakes everybody with an error, now and from now on.
     pub(crate) fn fail(&self, error: SyncError) {
-        self.state.lock().failed.get_or_insert(error);
+        let watchers = {
+            let mut state = self.state.lock();
+            state.failed.get_or_insert(error);
+            state.watchers.take()
+        };
         self.changed.notify_all();
+        watchers.wake();
+    }
+
+    /// Has `waker` woken, once, by the next sync or when there will be none. Returns `false`, and forgets it, when `arrived`
+    /// says that this is so already.
+    pub(crate) fn watch(&self, waker: &Waker, arrived: impl Fn() -> bool) -> bool {
+        let mut state = self.state.lock();
+        let watching = state.failed.is_none() && !state.closed && !arrived();
+        if watching {
+            state.watchers.add(waker);
+        }
+        watching
+    }
+
+    /// Has `waker` not woken any more.
+    pub(crate) fn unwatch(&self, waker: &Waker) {
+        self.state.lock().watchers.remove(waker);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -395,6 +396,20 @@ impl Cursor {
     pub(crate) fn is_at_end(&self) -> bool {
         // In this order: what was appended before the end is seen.
         self.log.gate().has_ended() && !self.is_ready() && matches!(self.look(), Look::Nothing)
+    }
+
+    /// As [`wait`](Self::wait), but returns at once; when there is nothing more, `waker` is woken once there may be, unless
+    /// the log is closed or poisoned.
+    pub(crate) fn watch(&mut self, waker: &Waker) -> Result<bool, CursorError> {
+        if self.is_ready() || self.advance()? {
+            return Ok(true);
+        }
+        let arrived = || !matches!(self.look(), Look::Nothing);
+        let watching = match self.level {
+            ReadLevel::Appended => self.log.watch_appended(waker, arrived),
+            ReadLevel::Durable => self.log.watch_synced(waker, arrived),
+        };
+        Ok(!watching && (self.is_ready() || self.advance()?))
     }
 
     /// Why the shard takes no more writes, if a sync has failed.

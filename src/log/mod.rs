@@ -23,3 +23,4 @@ pub(crate) mod shard_dir;
 pub(crate) mod shard_log;
 pub(crate) mod stats;
 pub(crate) mod trim;
+pub(crate) mod watchers;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -131,6 +132,39 @@ impl ShardLog {
         }
     }
 
+    /// Has `waker` woken, once, by the next append or when there will be none. Returns `false`, and forgets it, when that is
+    /// so already.
+    pub(crate) fn watch_appended(&self, waker: &Waker, arrived: impl Fn() -> bool) -> bool {
+        let mut appender = self.appender.lock();
+        let watching = !arrived() && !appender.is_closed() && self.poison.get().is_none();
+        if watching {
+            appender.watchers.add(waker);
+        }
+        watching
+    }
+
+    /// As [`watch_appended`](Self::watch_appended), by the next sync.
+    pub(crate) fn watch_synced(&self, waker: &Waker, arrived: impl Fn() -> bool) -> bool {
+        self.commit.watch(waker, arrived)
+    }
+
+    /// Has `waker` not woken any more.
+    pub(crate) fn unwatch(&self, waker: &Waker) {
+        self.appender.lock().watchers.remove(waker);
+        self.commit.unwatch(waker);
+    }
+
+    /// Wakes everybody who waits for appends: there will be no more.
+    fn wake_waiting(&self) {
+        // Under the lock, so that nobody can be between looking and waiting.
+        let watchers = {
+            let mut appender = self.appender.lock();
+            self.appended.notify_all();
+            appender.watchers.take()
+        };
+        watchers.wake();
+    }
+
     /// As [`wait_appended`](Self::wait_appended), asking after each sync.
     pub(crate) fn wait_synced(&self, deadline: Option<Instant>, arrived: impl Fn() -> bool) {
         self.commit.wait_for(deadline, arrived);
@@ -163,10 +197,7 @@ impl ShardLog {
         let error = SyncError { path: segment.path().to_owned(), source: Arc::new(source) };
         let error = self.poison.get_or_init(|| error).clone();
         self.commit.fail(error.clone());
-        // Under the lock, so that nobody can be between looking and waiting.
-        let appender = self.appender.lock();
-        self.appended.notify_all();
-        drop(appender);
+        self.wake_waiting();
         error
     }
 
@@ -266,10 +297,9 @@ impl ShardLog {
     pub(crate) fn close(self: &Arc<Self>) -> Result<(), CloseError> {
         let (active, next) = {
             let mut appender = self.appender.lock();
-            let active = appender.close();
-            self.appended.notify_all();
-            (active, appender.next())
+            (appender.close(), appender.next())
         };
+        self.wake_waiting();
         self.sync_to(next)?;
         self.commit.close();
         if let Some(prepared) = self.preparation.take() {
@@ -303,7 +333,7 @@ impl ShardLog {
             let _trimming = self.trimming.lock();
             self.abandoned.store(true, Ordering::Release);
         }
-        self.appended.notify_all();
+        self.wake_waiting();
         self.commit.close();
     }
 
@@ -364,8 +394,10 @@ impl Session<'_> {
             Durability::Buffered | Durability::Immediate => None,
         };
         let log = self.log;
+        let watchers = self.appender.watchers.take();
         drop(self.appender);
         log.appended.notify_all();
+        watchers.wake();
         if let Some(ahead) = ahead {
             log.schedule_ahead(ahead);
         }

@@ -9,6 +9,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
+use crate::consumer::registry::Registry;
 use crate::error::{IoError, SyncError};
 use crate::log::background::Background;
 use crate::log::map_cache::MapCache;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     context: Arc<Context>,
     report: RecoveryReport,
     state: Mutex<State>,
+    consumers: Registry,
 }
 
 #[derive(Debug)]
@@ -188,7 +190,7 @@ impl Store {
         let (streams, report) = open::open_streams(&options, &context, &layout)?;
         let cores: Vec<_> = streams.values().flatten().map(|open| Arc::clone(&open.core)).collect();
         let state = Mutex::new(State { streams, lock, scratched: 0 });
-        let shared = Arc::new(Shared { layout, options, context, report, state });
+        let shared = Arc::new(Shared { layout, options, context, report, state, consumers: Registry::default() });
         for core in cores {
             upkeep::schedule(&shared, &core);
         }
@@ -280,6 +282,7 @@ impl Store {
         if let Some(Ok(open)) = state.streams.remove(name) {
             open.core.logs().iter().for_each(|log| log.abandon());
         }
+        shared.consumers.abandon(name);
         let streams = shared.layout.streams();
         storage.sync_dir(&streams).map_err(IoError::context("sync", &streams))?;
         remove_tree(storage, &scratch).map_err(IoError::context("remove", &scratch))?;
@@ -320,6 +323,35 @@ impl Store {
 impl Shared {
     pub(crate) fn clock(&self) -> &Arc<dyn crate::sys::clock::Clock> {
         &self.options.clock
+    }
+
+    pub(crate) fn storage(&self) -> &dyn crate::sys::storage::Storage {
+        &*self.options.storage
+    }
+
+    pub(crate) fn consumers(&self) -> &Registry {
+        &self.consumers
+    }
+
+    /// A stream's directory.
+    pub(crate) fn stream_path(&self, name: &str) -> PathBuf {
+        self.layout.stream(name)
+    }
+
+    /// Does something while this is sure to be a stream of the open store: not deleted, nor another one of its name.
+    pub(crate) fn while_current<T>(
+        &self,
+        core: &Arc<StreamCore>,
+        act: impl FnOnce() -> T,
+    ) -> Result<T, StreamError> {
+        let state = self.state.lock();
+        if state.lock.is_none() {
+            return Err(StreamError::Closed);
+        }
+        match state.streams.get(&core.name) {
+            Some(Ok(open)) if Arc::ptr_eq(&open.core, core) => Ok(act()),
+            _ => Err(StreamError::NotFound { name: core.name.clone() }),
+        }
     }
 
     /// Replaces the manifest of a stream. When this fails, the old one stands.
@@ -434,7 +466,8 @@ impl Shared {
         }
         let logs = self.logs();
         self.context.background.stop();
-        let outcome = close_all(&logs);
+        // Checkpoints come last: they do not get ahead of the records.
+        let outcome = close_all(&logs).and(self.consumers.close().map_err(CloseError::from));
         // Only now may another writer come.
         drop(lock);
         outcome

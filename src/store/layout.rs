@@ -11,6 +11,9 @@ pub(crate) const SCRATCH: &str = "scratch";
 /// What repairing has taken out of the way: nothing here is ever read or removed by the engine.
 pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const STREAM_MANIFEST: &str = "stream.json";
+pub(crate) const CONSUMERS: &str = "consumers";
+/// What the name of a consumer's file ends in. No temporary file's does.
+const CHECKPOINTS: &str = ".checkpoints";
 
 /// The paths of one store.
 #[derive(Debug, Clone)]
@@ -55,6 +58,21 @@ impl Layout {
 /// A shard's directory in its stream's.
 pub(crate) fn shard_dir(stream: &Path, shard: u32) -> PathBuf {
     stream.join(format!("shard-{shard:06}"))
+}
+
+/// The directory of a stream's consumers.
+pub(crate) fn consumers(stream: &Path) -> PathBuf {
+    stream.join(CONSUMERS)
+}
+
+/// A consumer's file in that directory.
+pub(crate) fn consumer(consumers: &Path, name: &str) -> PathBuf {
+    consumers.join(format!("{name}{CHECKPOINTS}"))
+}
+
+/// The name of the consumer whose file has this name.
+pub(crate) fn consumer_of(file_name: &str) -> Option<&str> {
+    file_name.strip_suffix(CHECKPOINTS)
 }
 
 /// The number of the shard whose directory has this name.

@@ -1,5 +1,6 @@
 //! Stores: a directory of streams with one writer.
 
+pub(crate) mod consumers;
 pub(crate) mod error;
 pub(crate) mod handle;
 pub(crate) mod layout;

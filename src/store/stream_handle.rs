@@ -196,6 +196,14 @@ impl Stream {
         Self { core, store }
     }
 
+    pub(super) fn core(&self) -> &Arc<StreamCore> {
+        &self.core
+    }
+
+    pub(super) fn store(&self) -> &Arc<Shared> {
+        &self.store
+    }
+
     /// The stream's name.
     pub fn name(&self) -> &str {
         &self.core.name

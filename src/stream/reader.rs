@@ -1,6 +1,7 @@
 //! Reading one shard.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::log::cursor::{Ahead, Cursor, Start};
@@ -226,6 +227,20 @@ impl Reader {
     /// [`ReadError::Io`] when the next segment cannot be opened.
     pub fn skip_damage(&mut self) -> Result<(), ReadError> {
         self.cursor.skip_damage().map_err(|error| ReadError::of_cursor(error, self.shard_id))
+    }
+
+    /// As [`wait`](Self::wait), but returns at once; when there is nothing, `waker` is woken once there may be.
+    pub(crate) fn watch(&mut self, waker: &Waker) -> Result<bool, ReadError> {
+        let arrived = self.cursor.watch(waker).map_err(|error| ReadError::of_cursor(error, self.shard_id))?;
+        match self.cursor.poison() {
+            Some(error) if !arrived => Err(ReadError::Sync(error.clone())),
+            _ => Ok(arrived),
+        }
+    }
+
+    /// Has `waker` not woken any more.
+    pub(crate) fn unwatch(&self, waker: &Waker) {
+        self.cursor.log().unwatch(waker);
     }
 
     /// What the next record will be, without moving on.

@@ -57,6 +57,8 @@ pub enum FaultKind {
     Schema,
     /// An index does not fit its segment.
     Index,
+    /// A consumer's checkpoints are damaged. The consumer cannot be opened until it has been reset.
+    Checkpoints,
     /// A file or directory that no store has, or that is not needed any more.
     Leftover,
 }
@@ -83,6 +85,7 @@ impl fmt::Display for FaultKind {
             Self::Overlap => "numbers used before",
             Self::Schema => "a schema",
             Self::Index => "index",
+            Self::Checkpoints => "a consumer's checkpoints",
             Self::Leftover => "left over",
         })
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::consumer::encoding::EncodingFault;
+use crate::consumer::file::{self, LoadError};
 use crate::error::IoError;
 use crate::log::inspect::{Fault, FaultKind, Findings, Severity, inspect_shard};
 use crate::stream::schema_file::{self, SchemaFileFault};
@@ -137,6 +139,9 @@ fn verify_stream(storage: &dyn Storage, path: &Path, out: &mut Findings) {
                 inspect_shard(storage, &path.join(&entry.name), shard, None, out);
             }
             _ if entry.name == layout::STREAM_MANIFEST => {}
+            _ if entry.name == layout::CONSUMERS && entry.is_dir => {
+                verify_consumers(storage, &path.join(layout::CONSUMERS), out);
+            }
             _ if entry.name == schema_file::DIRECTORY && entry.is_dir => {
                 verify_schemas(storage, &path.join(&entry.name), out);
             }
@@ -173,6 +178,40 @@ fn verify_schemas(storage: &dyn Storage, dir: &Path, out: &mut Findings) {
                 out.add(&path, 0, kind, Severity::Damage, fault);
             }
             Err(error) => out.add(&path, 0, FaultKind::Unreadable, Severity::Damage, error),
+        }
+    }
+}
+
+/// Checks the checkpoints in the directory of a stream's consumers.
+fn verify_consumers(storage: &dyn Storage, dir: &Path, out: &mut Findings) {
+    let entries = match storage.list(dir) {
+        Ok(entries) => entries,
+        // Deleted since.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return out.add(dir, 0, FaultKind::Unreadable, Severity::Damage, error),
+    };
+    for entry in &entries {
+        let path = dir.join(&entry.name);
+        if layout::consumer_of(&entry.name).is_none() || entry.is_dir {
+            let detail = "no consumer has a file of this name";
+            out.add(&path, 0, FaultKind::Leftover, Severity::Derived, detail);
+            continue;
+        }
+        match file::load(storage, &path) {
+            Ok(contents) if contents.torn > 0 => {
+                let detail = format!("{} checkpoints are not whole: those before them hold", contents.torn);
+                out.add(&path, 0, FaultKind::Tail, Severity::UnacknowledgedTail, detail);
+            }
+            Ok(_) => {}
+            Err(LoadError::Io(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
+            Err(LoadError::Io(error)) => {
+                out.add(&path, 0, FaultKind::Unreadable, Severity::Damage, error.source);
+            }
+            Err(LoadError::Fault(fault)) => {
+                let newer = matches!(fault, EncodingFault::NewerFormat { .. });
+                let kind = if newer { FaultKind::NewerFormat } else { FaultKind::Checkpoints };
+                out.add(&path, 0, kind, Severity::Damage, fault);
+            }
         }
     }
 }

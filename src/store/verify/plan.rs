@@ -129,6 +129,9 @@ fn why_not(kind: FaultKind) -> &'static str {
         FaultKind::MissingSegment | FaultKind::MissingRecords => {
             "what is missing is gone; readers are told and go on behind it with skip_damage()"
         }
+        FaultKind::Checkpoints => {
+            "how far the consumer has come is written nowhere else: restore the file from a copy, or reset the consumer"
+        }
         FaultKind::Tail | FaultKind::Index | FaultKind::Leftover => "nothing depends on it",
     }
 }
