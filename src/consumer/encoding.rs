@@ -237,3 +237,166 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Contents, EncodingFault> {
     }
     Ok(contents)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    type Progress = BTreeMap<ShardId, Checkpoint>;
+
+    /// A file that was written with three shards' checkpoints, to which others were added.
+    fn file(added: &[(ShardId, Checkpoint)]) -> (Vec<u8>, Progress) {
+        let header = Header {
+            id: [7; 16],
+            start: Checkpoint::AtTimestamp(Timestamp::from_nanos(5)),
+            count: 3,
+            created: Timestamp::from_nanos(9),
+        };
+        let shard = ShardId::new;
+        let mut entries = vec![
+            (shard(0), Checkpoint::ShardEnd),
+            (shard(1), Checkpoint::TrimHorizon),
+            (shard(2), Checkpoint::AtSequenceNumber(SequenceNumber::new(10, shard(2)))),
+        ];
+        entries.extend(added);
+        let mut bytes = header.encode().to_vec();
+        for (index, (shard_id, checkpoint)) in entries.iter().enumerate() {
+            bytes.extend(encode_entry(header.signature(), index as u64, *shard_id, *checkpoint));
+        }
+        bytes.extend([0; 3 * ENTRY_LEN]);
+        (bytes, entries.into_iter().collect())
+    }
+
+    fn after(shard: u32, counter: u64) -> (ShardId, Checkpoint) {
+        let id = ShardId::new(shard);
+        (id, Checkpoint::AfterSequenceNumber(SequenceNumber::new(counter, id)))
+    }
+
+    fn progress(contents: &Contents) -> Progress {
+        contents.entries.iter().copied().collect()
+    }
+
+    fn added() -> Vec<(ShardId, Checkpoint)> {
+        (0..12).map(|index| after(1 + index % 2, 100 + u64::from(index))).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (bytes, expected) = file(&added());
+        let contents = decode(&bytes).unwrap();
+        assert_eq!(progress(&contents), expected);
+        assert_eq!(contents.header.start, Checkpoint::AtTimestamp(Timestamp::from_nanos(5)));
+        assert!(contents.grown && contents.torn == 0);
+        let (bytes, expected) = file(&[]);
+        let contents = decode(&bytes).unwrap();
+        assert_eq!(progress(&contents), expected);
+        assert!(!contents.grown);
+    }
+
+    #[test]
+    fn of_any_torn_tail_the_whole_entries_before_it_hold() {
+        let added = added();
+        let (bytes, _) = file(&added);
+        let at_once = HEADER_LEN + 3 * ENTRY_LEN;
+        for len in 0..bytes.len() {
+            let cut = decode(&bytes[..len]);
+            if len < at_once {
+                assert!(matches!(cut, Err(EncodingFault::TooShort { .. })), "{len}: {cut:?}");
+                continue;
+            }
+            let whole = ((len - at_once) / ENTRY_LEN).min(added.len());
+            assert_eq!(progress(&cut.unwrap()), file(&added[..whole]).1, "{len}");
+
+            // The same with a file of full length, as it always is. An entry may end in zeros of its own.
+            let mut torn = bytes.clone();
+            torn[len..].fill(0);
+            let is_whole = |index: &usize| {
+                let entry = at_once + index * ENTRY_LEN..at_once + (index + 1) * ENTRY_LEN;
+                torn[entry.clone()] == bytes[entry]
+            };
+            let whole = (0..added.len()).take_while(is_whole).count();
+            assert_eq!(progress(&decode(&torn).unwrap()), file(&added[..whole]).1, "{len}");
+        }
+    }
+
+    #[test]
+    fn any_entry_that_was_added_may_be_lost_in_any_way() {
+        let added = added();
+        let (bytes, _) = file(&added);
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..2000 {
+            let mut torn = bytes.clone();
+            let mut kept = Vec::new();
+            for (index, entry) in added.iter().enumerate() {
+                let from = HEADER_LEN + (3 + index) * ENTRY_LEN;
+                // Words of it may be there.
+                let mut lost = false;
+                for word in (from..from + ENTRY_LEN).step_by(8) {
+                    if random.bool() && torn[word..word + 8] != [0; 8] {
+                        torn[word..word + 8].fill(0);
+                        lost = true;
+                    }
+                }
+                if !lost {
+                    kept.push(*entry);
+                }
+            }
+            assert_eq!(progress(&decode(&torn).unwrap()), file(&kept).1);
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed_or_harmless() {
+        let added = added();
+        let (bytes, whole) = file(&added);
+        let at_once = HEADER_LEN + 3 * ENTRY_LEN;
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let decoded = decode(&flipped);
+            if bit / 8 < at_once {
+                assert!(decoded.is_err(), "bit {bit}: {decoded:?}");
+                assert!(!matches!(decoded, Err(EncodingFault::NewerFormat { .. })), "bit {bit}");
+                continue;
+            }
+            // Without that entry. Nothing goes forward by it: records are read again, none are skipped.
+            let contents = decoded.unwrap();
+            assert_eq!(contents.torn, 1);
+            let found = progress(&contents);
+            let index = (bit / 8 - at_once) / ENTRY_LEN;
+            let mut kept = added.clone();
+            if index < kept.len() {
+                kept.remove(index);
+            }
+            assert_eq!(found, file(&kept).1);
+            for (shard_id, checkpoint) in &found {
+                assert!(checkpoint.next() <= whole[shard_id].next());
+            }
+        }
+    }
+
+    #[test]
+    fn entries_of_other_files_and_places_do_not_pass() {
+        let (mut bytes, _) = file(&[]);
+        let expected = progress(&decode(&bytes).unwrap());
+        let at = HEADER_LEN + 3 * ENTRY_LEN;
+        let (shard_id, checkpoint) = after(1, 500);
+        let signature = crc32fast::hash(&[7; 16]);
+        for (signature, index) in [(signature ^ 1, 3), (signature, 4)] {
+            bytes[at..at + ENTRY_LEN].copy_from_slice(&encode_entry(signature, index, shard_id, checkpoint));
+            assert_eq!(progress(&decode(&bytes).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_damage() {
+        let (mut bytes, _) = file(&[]);
+        bytes[FORMAT_AT] = 2;
+        assert!(matches!(decode(&bytes), Err(EncodingFault::HeaderChecksum { .. })));
+        let header: [u8; HEADER_LEN] = bytes[..HEADER_LEN].try_into().unwrap();
+        bytes[HEADER_CHECKSUM_AT..HEADER_LEN].copy_from_slice(&header_checksum(&header).to_le_bytes());
+        assert_eq!(decode(&bytes).unwrap_err(), EncodingFault::NewerFormat { found: 2 });
+    }
+}

@@ -243,3 +243,115 @@ impl Leases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn ids(count: u32) -> Vec<ShardId> {
+        (0..count).map(ShardId::new).collect()
+    }
+
+    fn check(leases: &Leases) {
+        let shares: Vec<_> = leases
+            .workers
+            .keys()
+            .map(|worker| leases.shards.values().filter(|lease| lease.intended() == Some(*worker)).count())
+            .collect();
+        let all: usize = shares.iter().sum();
+        if !shares.is_empty() {
+            assert_eq!(all, leases.shards.len(), "a shard was forgotten: {leases:?}");
+            assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1, "{shares:?}");
+        }
+        for lease in leases.shards.values() {
+            assert!(lease.holder.is_some() || shares.is_empty(), "{lease:?}");
+            for worker in [lease.holder.map(|(holder, _)| holder), lease.heir.map(|(heir, _)| heir)] {
+                assert!(worker.is_none_or(|worker| leases.workers.contains_key(&worker)));
+            }
+        }
+    }
+
+    #[test]
+    fn shards_are_spread_evenly_whoever_comes_and_goes() {
+        for seed in 0..300 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut leases = Leases::default();
+            let mut now = Instant::now();
+            let mut workers = Vec::new();
+            for _ in 0..60 {
+                match random.u8(..6) {
+                    0 | 1 => {
+                        let handover = *random.choice(&[Duration::ZERO, MINUTE]).unwrap();
+                        workers.push(leases.join(Arc::default(), handover, now));
+                    }
+                    2 if !workers.is_empty() => {
+                        let gone = workers.swap_remove(random.usize(..workers.len()));
+                        leases.leave(gone, now);
+                    }
+                    3 => {
+                        let all = ids(random.u32(..40));
+                        let some: Vec<_> = all.into_iter().filter(|_| random.u8(..5) > 0).collect();
+                        leases.set_shards(&some, now);
+                    }
+                    4 => {
+                        now += MINUTE;
+                        leases.settle(now);
+                        assert!(leases.shards.values().all(|lease| lease.heir.is_none()));
+                    }
+                    _ => {
+                        for worker in &workers {
+                            let leaving: Vec<_> = leases
+                                .of(*worker)
+                                .into_iter()
+                                .filter(|granted| granted.leaving)
+                                .map(|granted| (granted.shard_id, granted.lease))
+                                .collect();
+                            leases.hand_over(&leaving, now);
+                        }
+                    }
+                }
+                check(&leases);
+            }
+        }
+    }
+
+    #[test]
+    fn a_shard_stays_with_its_holder_until_handed_over_or_too_late() {
+        let mut leases = Leases::default();
+        let now = Instant::now();
+        leases.set_shards(&ids(2), now);
+        let first = leases.join(Arc::default(), MINUTE, now);
+        let second = leases.join(Arc::default(), MINUTE, now);
+        let before = leases.of(first);
+        assert_eq!(before.len(), 2);
+        assert!(leases.of(second).is_empty());
+        assert_eq!(leases.next_inheritance(second), Some(now + MINUTE));
+        let leaving: Vec<_> = before.iter().filter(|granted| granted.leaving).collect();
+        assert_eq!(leaving.len(), 1);
+
+        leases.settle(now + MINUTE / 2);
+        assert_eq!(leases.of(first), before);
+        leases.settle(now + MINUTE);
+        assert_eq!(leases.of(second).len(), 1);
+        assert!(!leases.holds(leaving[0].shard_id, leaving[0].lease), "the lease is another one now");
+
+        // Who leaves gives everything back at once.
+        leases.leave(second, now);
+        assert_eq!(leases.of(first).len(), 2);
+        assert!(leases.of(first).iter().all(|granted| !granted.leaving));
+    }
+
+    #[test]
+    fn a_worker_that_leaves_waits_for_nothing_any_more() {
+        let mut leases = Leases::default();
+        let now = Instant::now();
+        leases.set_shards(&ids(4), now);
+        let first = leases.join(Arc::default(), MINUTE, now);
+        let second = leases.join(Arc::default(), MINUTE, now);
+        leases.leave(second, now);
+        assert!(leases.of(first).iter().all(|granted| !granted.leaving));
+        assert_eq!(leases.of(first).len(), 4);
+    }
+}
