@@ -16,7 +16,7 @@ use super::error::{CheckpointError, PollError};
 use super::group::{Group, Step};
 use super::held::{Held, Stop};
 use super::lag::{self, ShardLag};
-use super::leases::WorkerId;
+use super::leases::{LeaseId, WorkerId};
 use super::options::ConsumerOptions;
 use super::signal::Signal;
 
@@ -251,9 +251,7 @@ impl Consumer {
             }
         }
         self.lost.extend(lost);
-        if !handed_over.is_empty() {
-            self.group.hand_over(&handed_over);
-        }
+        self.hand_over(&handed_over);
         Ok(())
     }
 
@@ -298,15 +296,21 @@ impl Consumer {
                 self.enqueue(shard_id);
             }
         }
-        if !handed_over.is_empty() {
-            for (shard_id, _) in &handed_over {
-                if let Some(held) = self.held.remove(shard_id) {
-                    held.let_go();
-                }
-            }
-            self.group.hand_over(&handed_over);
-        }
+        self.hand_over(&handed_over);
         Ok(())
+    }
+
+    /// Lets go of shards that other workers wait for.
+    fn hand_over(&mut self, leases: &[(ShardId, LeaseId)]) {
+        if leases.is_empty() {
+            return;
+        }
+        for (shard_id, _) in leases {
+            if let Some(held) = self.held.remove(shard_id) {
+                held.let_go();
+            }
+        }
+        self.group.hand_over(leases);
     }
 
     fn enqueue(&mut self, shard_id: ShardId) {

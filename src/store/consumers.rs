@@ -128,16 +128,15 @@ impl Stream {
     ///
     /// [`ConsumerError::Io`] when the operating system does not show them.
     pub fn list_consumers(&self) -> Result<Vec<String>, ConsumerError> {
-        let path = self.consumers_path();
-        match self.store().while_current(self.core(), || self.store().storage().list(&path))? {
+        self.with_consumers(|_, storage, dir| match storage.list(dir) {
             Ok(entries) => Ok(entries
                 .iter()
                 .filter_map(|entry| layout::consumer_of(&entry.name))
                 .map(str::to_owned)
                 .collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(IoError::new("list", &path, error).into()),
-        }
+            Err(error) => Err(IoError::new("list", dir, error).into()),
+        })
     }
 
     /// How far a consumer is behind in each shard that it has not finished, by its checkpoints. It need not have workers.
@@ -187,7 +186,7 @@ impl Stream {
     /// [`ConsumerError::InUse`] while it has workers, or another [`ConsumerError`].
     pub fn delete_consumer(&self, name: &str) -> Result<(), ConsumerError> {
         name::check(name)?;
-        self.with_groups(|groups| {
+        self.with_consumers(|groups, storage, dir| {
             let key = (self.name().to_owned(), name.to_owned());
             if let Some(group) = groups.get(&key) {
                 match group.worker_count() {
@@ -196,41 +195,39 @@ impl Stream {
                 }
             }
             groups.remove(&key);
-            let dir = self.consumers_path();
-            let path = layout::consumer(&dir, name);
-            let storage = self.store().storage();
+            let path = layout::consumer(dir, name);
             match storage.remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(ConsumerError::NotFound { name: name.to_owned() });
                 }
                 removed => removed.map_err(IoError::context("remove", &path))?,
             }
-            Ok(storage.sync_dir(&dir).map_err(IoError::context("sync", &dir))?)
+            Ok(storage.sync_dir(dir).map_err(IoError::context("sync", dir))?)
         })
     }
 
-    /// Does something with the consumers that are open, while the stream is sure to be there.
-    fn with_groups<T>(
+    /// Does something with the consumers that are open and in the directory that they are kept in, while the stream is
+    /// sure to be there.
+    fn with_consumers<T>(
         &self,
-        act: impl FnOnce(&mut Groups) -> Result<T, ConsumerError>,
+        act: impl FnOnce(&mut Groups, &dyn Storage, &Path) -> Result<T, ConsumerError>,
     ) -> Result<T, ConsumerError> {
         let store = self.store();
-        store.while_current(self.core(), || act(&mut store.consumers().groups.lock()))?
-    }
-
-    fn consumers_path(&self) -> PathBuf {
-        layout::consumers(&self.store().stream_path(self.name()))
+        store.in_stream(self.core(), |storage, stream_dir| {
+            let mut groups = store.consumers().groups.lock();
+            act(&mut groups, storage, &layout::consumers(stream_dir))
+        })
     }
 
     /// The consumer of this name, which must be there.
     fn group(&self, name: &str) -> Result<Arc<Group>, ConsumerError> {
         name::check(name)?;
-        self.with_groups(|groups| {
+        self.with_consumers(|groups, _, dir| {
             let key = (self.name().to_owned(), name.to_owned());
             if let Some(group) = groups.get(&key) {
                 return Ok(Arc::clone(group));
             }
-            let path = layout::consumer(&self.consumers_path(), name);
+            let path = layout::consumer(dir, name);
             let group = Group::load(&self.core().context, path.clone()).map_err(|error| match error {
                 LoadError::Io(error) if error.source.kind() == io::ErrorKind::NotFound => {
                     ConsumerError::NotFound { name: name.to_owned() }
@@ -245,15 +242,14 @@ impl Stream {
     /// Creates a consumer, or makes a damaged one anew.
     fn create_consumer(&self, name: &str, position: Position) -> Result<Arc<Group>, ConsumerError> {
         let progress = self.progress_at(position)?;
-        self.with_groups(|groups| {
+        self.with_consumers(|groups, storage, dir| {
             let key = (self.name().to_owned(), name.to_owned());
             if let Some(group) = groups.get(&key) {
                 // Somebody else was quicker.
                 return Ok(Arc::clone(group));
             }
-            let dir = self.consumers_path();
-            ensure_dir(self.store().storage(), &dir)?;
-            let group = Group::create(&self.core().context, layout::consumer(&dir, name), progress)?;
+            ensure_dir(storage, dir)?;
+            let group = Group::create(&self.core().context, layout::consumer(dir, name), progress)?;
             groups.insert(key, Arc::clone(&group));
             Ok(group)
         })

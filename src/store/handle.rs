@@ -18,9 +18,7 @@ use crate::log::recovery::RecoveryReport;
 use crate::log::shard_log::ShardLog;
 use crate::stream::core::StreamCore;
 use crate::stream::shard_id::ShardId;
-#[cfg(feature = "arrow")]
-use crate::sys::storage::Storage;
-use crate::sys::storage::{Lock, read_file, remove_tree, replace_file};
+use crate::sys::storage::{Lock, Storage, read_file, remove_tree, replace_file};
 
 use super::error::{CloseError, CreateStreamError, OpenError, StreamError};
 use super::layout::{self, Layout};
@@ -325,33 +323,8 @@ impl Shared {
         &self.options.clock
     }
 
-    pub(crate) fn storage(&self) -> &dyn crate::sys::storage::Storage {
-        &*self.options.storage
-    }
-
     pub(crate) fn consumers(&self) -> &Registry {
         &self.consumers
-    }
-
-    /// A stream's directory.
-    pub(crate) fn stream_path(&self, name: &str) -> PathBuf {
-        self.layout.stream(name)
-    }
-
-    /// Does something while this is sure to be a stream of the open store: not deleted, nor another one of its name.
-    pub(crate) fn while_current<T>(
-        &self,
-        core: &Arc<StreamCore>,
-        act: impl FnOnce() -> T,
-    ) -> Result<T, StreamError> {
-        let state = self.state.lock();
-        if state.lock.is_none() {
-            return Err(StreamError::Closed);
-        }
-        match state.streams.get(&core.name) {
-            Some(Ok(open)) if Arc::ptr_eq(&open.core, core) => Ok(act()),
-            _ => Err(StreamError::NotFound { name: core.name.clone() }),
-        }
     }
 
     /// Replaces the manifest of a stream. When this fails, the old one stands.
@@ -370,7 +343,6 @@ impl Shared {
     }
 
     /// Runs `change` in the directory of a stream that is neither closed nor deleted, and stays so meanwhile.
-    #[cfg(feature = "arrow")]
     pub(crate) fn in_stream<T, E: From<StreamError>>(
         &self,
         core: &Arc<StreamCore>,

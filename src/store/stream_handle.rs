@@ -196,10 +196,6 @@ impl Stream {
         Self { core, store }
     }
 
-    pub(super) fn core(&self) -> &Arc<StreamCore> {
-        &self.core
-    }
-
     pub(super) fn store(&self) -> &Arc<Shared> {
         &self.store
     }
@@ -497,9 +493,8 @@ impl Stream {
         Reader::at_row(&*self.shard(shard_id)?, position, options)
     }
 
-    /// What the encodings put through.
-    #[cfg(feature = "arrow")]
-    pub(crate) fn core(&self) -> &StreamCore {
+    /// What the encodings put through, and consumers read.
+    pub(crate) fn core(&self) -> &Arc<StreamCore> {
         &self.core
     }
 
