@@ -68,6 +68,18 @@ pub enum PollError {
         /// had been killed in between.
         skipped: u64,
     },
+    /// Retention has removed all of a shard that had been split or merged, before the consumer came to it. Told once; polling
+    /// again goes on with its children.
+    #[error(
+        "retention has removed all of {shard_id}, in which the consumer was {checkpoint}: poll again to go on with its \
+         children, and keep records for longer"
+    )]
+    ShardGone {
+        /// The shard.
+        shard_id: ShardId,
+        /// How far the consumer had come in it.
+        checkpoint: Checkpoint,
+    },
     /// The checkpoint is behind the shard's last record: the store's files are older than the consumer's, as after restoring
     /// some of them from a copy. Told once; the checkpoint is set to the shard's end, and polling again goes on with
     /// what is put from now on.

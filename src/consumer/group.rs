@@ -150,6 +150,11 @@ impl Group {
         Some(state.leases.join(signal, handover, Instant::now()))
     }
 
+    /// Takes note of the shards that there are now.
+    pub(crate) fn refresh(&self, core: &StreamCore) {
+        self.state.lock().refresh(core);
+    }
+
     /// Lets a worker go; others get its shards.
     pub(crate) fn leave(&self, worker: WorkerId) {
         self.state.lock().leases.leave(worker, Instant::now());

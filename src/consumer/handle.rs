@@ -204,7 +204,7 @@ impl Consumer {
         if held.checkpoint.next().is_some_and(|next| number.counter() < next) {
             return Err(CheckpointError::Backwards { number, present: held.checkpoint });
         }
-        let step = Step { shard_id, lease: held.lease, to };
+        let step = Step { shard_id, lease: held.lease, to: held.after(number) };
         self.make(&[step])?;
         if self.lost.remove(&shard_id) { Err(lost()) } else { Ok(()) }
     }
@@ -243,7 +243,11 @@ impl Consumer {
             }
             let Some(held) = self.held.get_mut(&step.shard_id) else { continue };
             held.checkpoint = step.to;
-            if held.due().is_none() {
+            if step.to == Checkpoint::ShardEnd {
+                held.let_go();
+                self.held.remove(&step.shard_id);
+                self.pending.remove(&step.shard_id);
+            } else if held.due().is_none() {
                 self.pending.remove(&step.shard_id);
                 if held.leaving {
                     handed_over.push((step.shard_id, step.lease));
@@ -348,14 +352,36 @@ impl Consumer {
                     self.trouble = Some(self.take_back(shard_id, next));
                     self.enqueue(shard_id);
                 }
+                Stop::End if self.pending.contains(&shard_id) => {}
+                Stop::End => {
+                    // Nothing of it is left to be processed, so nobody need say so.
+                    let step = Step { shard_id, lease: held.lease, to: Checkpoint::ShardEnd };
+                    if let Err(error) = self.make(&[step]) {
+                        self.trouble = Some(error.into());
+                        self.retry_later(shard_id);
+                    }
+                }
+                Stop::Gone => {
+                    let checkpoint = held.checkpoint;
+                    self.held.remove(&shard_id);
+                    self.group.refresh(&self.core);
+                    self.trouble = Some(PollError::ShardGone { shard_id, checkpoint });
+                }
                 Stop::Failed(error) => {
                     self.trouble = Some(PollError::Read { shard_id, error });
-                    held.queued = true;
-                    self.failed.push(shard_id);
+                    self.retry_later(shard_id);
                 }
             }
         }
         count
+    }
+
+    /// Has a shard read again when there is nothing else to do.
+    fn retry_later(&mut self, shard_id: ShardId) {
+        if let Some(held) = self.held.get_mut(&shard_id) {
+            held.queued = true;
+            self.failed.push(shard_id);
+        }
     }
 
     /// Sets a checkpoint that is behind the shard's end to that end. Returns what to tell of it.

@@ -27,6 +27,8 @@ pub(super) struct Held {
     pub(super) delivered: Option<SequenceNumber>,
     /// The next record's counter is not below this.
     next: u64,
+    /// Everything has been handed out, and there will never be more.
+    pub(super) ended: bool,
     /// Another worker waits for it: nothing more is read.
     pub(super) leaving: bool,
     /// It stands in the queue of those to read.
@@ -44,6 +46,10 @@ pub(super) enum Stop {
     Skipped(PollError),
     /// The checkpoint is behind the shard's end, which this is.
     Ahead { next: SequenceNumber },
+    /// Everything has been read, and there will never be more.
+    End,
+    /// Retention has taken all of it, before anything was read.
+    Gone,
     /// It cannot be read.
     Failed(ReadError),
 }
@@ -58,6 +64,7 @@ impl Held {
             checkpoint,
             delivered: None,
             next: 0,
+            ended: false,
             leaving: false,
             queued: false,
         }
@@ -65,8 +72,17 @@ impl Held {
 
     /// Where this shard is once everything that was handed out has been processed; `None` when that is where it is.
     pub(super) fn due(&self) -> Option<Checkpoint> {
-        let delivered = Checkpoint::AfterSequenceNumber(self.delivered?);
+        let delivered = self.after(self.delivered?);
         (delivered != self.checkpoint).then_some(delivered)
+    }
+
+    /// Where this shard is once the record with this number, which was handed out, has been processed.
+    pub(super) fn after(&self, number: SequenceNumber) -> Checkpoint {
+        if self.ended && self.delivered == Some(number) {
+            Checkpoint::ShardEnd
+        } else {
+            Checkpoint::AfterSequenceNumber(number)
+        }
     }
 
     /// Hands out up to `most` records. Returns how many there were, and why there were not more.
@@ -98,6 +114,10 @@ impl Held {
                 }
                 Ok(None) => match reader.watch(&self.waker) {
                     Ok(true) => continue,
+                    Ok(false) if reader.is_at_end() => {
+                        self.ended = true;
+                        return (count, Stop::End);
+                    }
                     Ok(false) => return (count, Stop::Nothing),
                     Err(error) => error,
                 },
@@ -117,8 +137,9 @@ impl Held {
 
     /// Starts reading at the checkpoint. Returns what there is to say before the first record.
     fn open(&mut self, core: &StreamCore, options: ReaderOptions) -> Option<Stop> {
-        let Some(shard) = core.shards.by_id(self.shard_id) else {
-            return Some(Stop::Failed(ReadError::NoSuchShard { shard_id: self.shard_id }));
+        let map = core.shards.snapshot();
+        let Some(shard) = map.by_id(self.shard_id) else {
+            return Some(Stop::Gone);
         };
         let (next, _) = shard.log.tip();
         let wanted = self.checkpoint.next();

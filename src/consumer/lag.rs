@@ -30,15 +30,9 @@ pub struct ShardLag {
 /// The shards of a stream that a consumer has not finished, in the order of their ids.
 pub(crate) fn of(core: &StreamCore, group: &Group) -> Vec<ShardLag> {
     let progress = group.progress();
-    let mut lags: Vec<_> = core
-        .shards
-        .all()
-        .iter()
-        .filter(|shard| !progress.is_finished(shard.id))
-        .map(|shard| shard_lag(shard, progress.of(shard.id), group.is_held(shard.id)))
-        .collect();
-    lags.sort_unstable_by_key(|lag| lag.shard_id);
-    lags
+    let map = core.shards.snapshot();
+    let unfinished = map.all().iter().filter(|shard| !progress.is_finished(shard.id));
+    unfinished.map(|shard| shard_lag(shard, progress.of(shard.id), group.is_held(shard.id))).collect()
 }
 
 fn shard_lag(shard: &Shard, checkpoint: Checkpoint, held: bool) -> ShardLag {

@@ -1,7 +1,10 @@
 //! Which shards a consumer may read: parents before children.
 
+use std::sync::Arc;
+
 use crate::stream::core::StreamCore;
 use crate::stream::shard_id::ShardId;
+use crate::stream::shard_map::Shard;
 
 /// A shard, as far as the order of reading depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -13,10 +16,11 @@ pub(crate) struct Known {
 
 /// The shards of a stream, by id.
 pub(crate) fn of(core: &StreamCore) -> Vec<Known> {
-    let known = core.shards.all().iter().map(|shard| Known { id: shard.id, parents: [None; 2] });
-    let mut known: Vec<_> = known.collect();
-    known.sort_unstable_by_key(|shard| shard.id);
-    known
+    let known = |shard: &Arc<Shard>| {
+        let lineage = &shard.lineage;
+        Known { id: shard.id, parents: [lineage.parent, lineage.adjacent_parent] }
+    };
+    core.shards.look().all().iter().map(known).collect()
 }
 
 /// The shards that can be read now: those that are not finished and whose parents are, or are not there any more.

@@ -136,7 +136,8 @@ impl ShardLog {
     /// so already.
     pub(crate) fn watch_appended(&self, waker: &Waker, arrived: impl Fn() -> bool) -> bool {
         let mut appender = self.appender.lock();
-        let watching = !arrived() && !appender.is_closed() && self.poison.get().is_none();
+        let open = matches!(appender.gate(), Gate::Open | Gate::Held);
+        let watching = open && !arrived() && self.poison.get().is_none();
         if watching {
             appender.watchers.add(waker);
         }
@@ -284,7 +285,7 @@ impl ShardLog {
     /// Takes no appends ever again: the shard has been split or merged. Whoever waits for more is woken.
     pub(crate) fn end(&self) {
         self.appender.lock().change_gate(Gate::Held, Gate::Ended);
-        self.appended.notify_all();
+        self.wake_waiting();
         self.commit.close();
     }
 

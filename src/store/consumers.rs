@@ -264,11 +264,12 @@ impl Stream {
             Position::AtTimestamp(time) if time > now => return Err(ReadError::TimeInFuture { time }.into()),
             Position::AtTimestamp(time) => progress.start = Checkpoint::AtTimestamp(time),
             Position::Latest => {
-                let latest = |shard: &Shard| {
+                let latest = |shard: &Arc<Shard>| {
                     let (next, _) = shard.log.tip();
-                    (shard.id, Checkpoint::AtSequenceNumber(SequenceNumber::new(next, shard.id)))
+                    let at_tip = Checkpoint::AtSequenceNumber(SequenceNumber::new(next, shard.id));
+                    (shard.id, if shard.is_open() { at_tip } else { Checkpoint::ShardEnd })
                 };
-                progress.shards = self.core().shards.all().iter().map(latest).collect();
+                progress.shards = self.core().shards.look().all().iter().map(latest).collect();
             }
             Position::AtSequenceNumber(_) | Position::AfterSequenceNumber(_) => {
                 return Err(ReadError::PositionOfOneShard.into());
@@ -280,7 +281,8 @@ impl Stream {
     /// Checks that a number has been given to a record.
     fn check_number(&self, number: SequenceNumber) -> Result<(), ReadError> {
         let shard_id = number.shard_id();
-        let shard = self.core().shards.by_id(shard_id).ok_or(ReadError::NoSuchShard { shard_id })?;
+        let map = self.core().shards.look();
+        let shard = map.by_id(shard_id).ok_or(ReadError::NoSuchShard { shard_id })?;
         let (next, _) = shard.log.tip();
         if number.counter() < next { Ok(()) } else { Err(ReadError::PositionInFuture { number }) }
     }

@@ -188,7 +188,8 @@ impl Store {
         let (streams, report) = open::open_streams(&options, &context, &layout)?;
         let cores: Vec<_> = streams.values().flatten().map(|open| Arc::clone(&open.core)).collect();
         let state = Mutex::new(State { streams, lock, scratched: 0 });
-        let shared = Arc::new(Shared { layout, options, context, report, state, consumers: Registry::default() });
+        let shared =
+            Arc::new(Shared { layout, options, context, report, state, consumers: Registry::default() });
         for core in cores {
             upkeep::schedule(&shared, &core);
         }
