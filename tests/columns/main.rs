@@ -15,6 +15,8 @@ mod arrays;
 #[cfg(test)]
 mod in_place;
 #[cfg(test)]
+mod ipc;
+#[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod putting;

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
 use bytes::Bytes;
 
 use crate::stream::sequence_number::SequenceNumber;
@@ -18,6 +19,8 @@ pub struct StoredBatch {
     pub(super) arrival_time: Timestamp,
     pub(super) key: Bytes,
     pub(super) schema_id: Option<u32>,
+    /// The messages as they lie in the log, where the rows are exactly those.
+    pub(super) messages: Option<Buffer>,
 }
 
 impl StoredBatch {
@@ -74,6 +77,24 @@ impl StoredBatch {
         self.schema_id
     }
 
+    /// Without the row with this counter and those after it; `None` when there is none before it.
+    pub(super) fn ending_before(mut self, counter: u64) -> Option<Self> {
+        let kept = usize::try_from(counter.checked_sub(self.first.counter())?).unwrap_or(usize::MAX);
+        if kept == 0 {
+            return None;
+        }
+        if kept < self.rows.num_rows() {
+            self.rows = self.rows.slice(0, kept);
+            self.messages = None;
+        }
+        Some(self)
+    }
+
+    /// The messages as they lie in the log, where the rows are exactly those.
+    pub(super) fn whole(&self) -> Option<&Buffer> {
+        self.messages.as_ref()
+    }
+
     /// Without the rows before `number`.
     pub(super) fn starting_at(mut self, counter: u64) -> Self {
         let skipped = counter.saturating_sub(self.first.counter());
@@ -82,6 +103,7 @@ impl StoredBatch {
             && (1..rows).contains(&skipped)
         {
             self.rows = self.rows.slice(skipped, rows - skipped);
+            self.messages = None;
             self.first = SequenceNumber::new(counter, self.first.shard_id());
         }
         self

@@ -1,4 +1,4 @@
-//! A record's messages, as a batch over the same bytes.
+//! Messages, as a batch over the same bytes.
 
 use std::collections::HashMap;
 
@@ -6,35 +6,27 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_data::UnsafeFlag;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary_impl};
-use arrow_ipc::{Message, MessageHeader, RecordBatch as Header};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_ipc::{Message, MessageHeader, MetadataVersion, RecordBatch as Header};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 
-/// Marks the beginning of each message.
-const CONTINUATION: [u8; 4] = [0xff; 4];
-/// Bytes of marker and length.
-const PREFIX_LEN: usize = 8;
+use super::message::{Encapsulated, message_at};
+use super::structure::check_rows;
 
 /// Why bytes are not the messages of a batch.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DecodeError {
     #[error("no IPC message at byte {offset}: {reason}")]
     Message { offset: usize, reason: String },
-    #[error("a message of {len} bytes where {available} are left")]
-    CutOff { len: u64, available: usize },
-    #[error("a buffer or a column that does not lie in its message")]
-    OutOfBounds,
-    #[error("no record batch, or more than one")]
-    Count,
+    #[error("a message with a body of {len} bytes where {available} are left")]
+    CutOff { len: usize, available: usize },
+    #[error("buffers or columns that do not lie in their message, or are not those of the schema")]
+    Structure,
+    #[error("compressed buffers, which this build cannot read: build it with the feature arrow-compression")]
+    Compressed,
+    #[error("a message that is neither a dictionary nor rows, or bytes behind the last one")]
+    Unexpected,
     #[error(transparent)]
     Arrow(#[from] ArrowError),
-}
-
-/// One encapsulated message.
-struct Encapsulated<'a> {
-    message: Message<'a>,
-    body: Buffer,
-    /// Bytes of the whole.
-    len: usize,
 }
 
 /// Decodes the batch that `data` hold: dictionaries, then rows. The arrays share the bytes of `data`.
@@ -46,82 +38,108 @@ pub(super) fn decode(
     projection: Option<&[usize]>,
     skip: &UnsafeFlag,
 ) -> Result<RecordBatch, DecodeError> {
-    let mut dictionaries: HashMap<i64, ArrayRef> = HashMap::new();
+    let mut decoder = Decoder::new(SchemaRef::clone(schema), skip.clone());
     let mut offset = 0;
     loop {
-        let Encapsulated { message, body, len } = message_at(data, offset)?;
-        let version = message.version();
-        match message.header_type() {
-            MessageHeader::DictionaryBatch => {
-                let batch = message.header_as_dictionary_batch().ok_or(DecodeError::Count)?;
-                if !skip.get() {
-                    check_bounds(&batch.data().ok_or(DecodeError::Count)?, &body)?;
-                }
-                read_dictionary_impl(&body, batch, schema, &mut dictionaries, &version, true, skip.clone())?;
-            }
-            MessageHeader::RecordBatch => {
-                let batch = message.header_as_record_batch().ok_or(DecodeError::Count)?;
-                if !skip.get() {
-                    check_bounds(&batch, &body)?;
-                    if offset + len != data.len() {
-                        return Err(DecodeError::Count);
-                    }
-                }
-                let decoder = RecordBatchDecoder::try_new(
-                    &body,
-                    batch,
-                    SchemaRef::clone(schema),
-                    &dictionaries,
-                    &version,
-                )?;
-                return Ok(decoder
-                    .with_projection(projection)
-                    .with_require_alignment(true)
-                    .with_skip_validation(skip.clone())
-                    .read_record_batch()?);
-            }
-            _ => return Err(DecodeError::Count),
-        }
+        let Encapsulated { message, body, len, .. } = message_at(data, offset)?;
         offset += len;
+        match decoder.take(&message, &body, projection)? {
+            Some(_) if offset != data.len() => return Err(DecodeError::Unexpected),
+            Some(batch) => return Ok(batch),
+            None => {}
+        }
     }
 }
 
-/// The message at `offset`.
-fn message_at(data: &Buffer, offset: usize) -> Result<Encapsulated<'_>, DecodeError> {
-    let bad = |reason: &str| DecodeError::Message { offset, reason: reason.to_owned() };
-    let bytes = data.as_slice().get(offset..).unwrap_or_default();
-    let rest = bytes.strip_prefix(&CONTINUATION).ok_or_else(|| bad("it does not begin with ff ff ff ff"))?;
-    let (length, rest) = rest.split_first_chunk().ok_or_else(|| bad("its length is missing"))?;
-    let metadata_len = u32::from_le_bytes(*length) as usize;
-    let metadata = rest.get(..metadata_len).ok_or_else(|| bad("its metadata are cut off"))?;
-    let message = arrow_ipc::root_as_message(metadata).map_err(|error| bad(&error.to_string()))?;
-    let body_start = offset + PREFIX_LEN + metadata_len;
-    let available = data.len() - body_start;
-    let body_len = usize::try_from(message.bodyLength()).ok().filter(|&len| len <= available);
-    let Some(body_len) = body_len else {
-        return Err(DecodeError::CutOff { len: message.bodyLength().unsigned_abs(), available });
-    };
-    Ok(Encapsulated {
-        message,
-        body: data.slice_with_length(body_start, body_len),
-        len: PREFIX_LEN + metadata_len + body_len,
-    })
+/// Decodes messages of one schema, one after the other.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    skip: UnsafeFlag,
+    /// The messages come from elsewhere: their buffers may be compressed, or lie on boundaries that ask for a copy.
+    foreign: bool,
 }
 
-/// Checks what Arrow takes for granted: that every buffer lies in the body, and that lengths are lengths.
-fn check_bounds(batch: &Header<'_>, body: &Buffer) -> Result<(), DecodeError> {
-    let fits = |buffer: &arrow_ipc::Buffer| {
-        let start = usize::try_from(buffer.offset()).ok();
-        let end = start.and_then(|start| start.checked_add(usize::try_from(buffer.length()).ok()?));
-        end.is_some_and(|end| end <= body.len())
-    };
-    let is_length = |length: i64| (0..=i64::from(u32::MAX)).contains(&length);
-    let node_fits = |node: &arrow_ipc::FieldNode| {
-        is_length(node.length()) && is_length(node.null_count()) && node.null_count() <= node.length()
-    };
-    let whole = batch.buffers().is_some_and(|buffers| buffers.iter().all(fits))
-        && batch.nodes().is_some_and(|nodes| nodes.iter().all(node_fits))
-        && is_length(batch.length())
-        && batch.compression().is_none();
-    if whole { Ok(()) } else { Err(DecodeError::OutOfBounds) }
+impl Decoder {
+    /// For messages in the log.
+    fn new(schema: SchemaRef, skip: UnsafeFlag) -> Self {
+        Self { schema, dictionaries: HashMap::new(), skip, foreign: false }
+    }
+
+    /// For messages of anybody.
+    pub(super) fn foreign(schema: SchemaRef) -> Self {
+        Self { foreign: true, ..Self::new(schema, UnsafeFlag::new()) }
+    }
+
+    /// Takes in a dictionary, or decodes rows.
+    pub(super) fn take(
+        &mut self,
+        message: &Message<'_>,
+        body: &Buffer,
+        projection: Option<&[usize]>,
+    ) -> Result<Option<RecordBatch>, DecodeError> {
+        let version = message.version();
+        match message.header_type() {
+            MessageHeader::DictionaryBatch => {
+                let batch = message.header_as_dictionary_batch().ok_or(DecodeError::Unexpected)?;
+                if !self.skip.get() {
+                    let values = self.values_of(batch.id())?;
+                    let rows = batch.data().ok_or(DecodeError::Unexpected)?;
+                    self.check(&rows, version, body, std::iter::once(&values))?;
+                }
+                read_dictionary_impl(
+                    body,
+                    batch,
+                    &self.schema,
+                    &mut self.dictionaries,
+                    &version,
+                    !self.foreign,
+                    self.skip.clone(),
+                )?;
+                Ok(None)
+            }
+            MessageHeader::RecordBatch => {
+                let batch = message.header_as_record_batch().ok_or(DecodeError::Unexpected)?;
+                let fields = self.schema.fields().iter().map(|field| field.data_type());
+                self.check(&batch, version, body, fields)?;
+                let schema = SchemaRef::clone(&self.schema);
+                let decoder = RecordBatchDecoder::try_new(body, batch, schema, &self.dictionaries, &version)?;
+                let batch = decoder
+                    .with_projection(projection)
+                    .with_require_alignment(!self.foreign)
+                    .with_skip_validation(self.skip.clone())
+                    .read_record_batch()?;
+                Ok(Some(batch))
+            }
+            _ => Err(DecodeError::Unexpected),
+        }
+    }
+
+    /// Checks what Arrow takes for granted.
+    fn check<'f>(
+        &self,
+        batch: &Header<'_>,
+        version: MetadataVersion,
+        body: &Buffer,
+        fields: impl Iterator<Item = &'f DataType>,
+    ) -> Result<(), DecodeError> {
+        if self.skip.get() {
+            return Ok(());
+        }
+        if batch.compression().is_some() && !(self.foreign && cfg!(feature = "arrow-compression")) {
+            return Err(DecodeError::Compressed);
+        }
+        check_rows(batch, version, body, fields).ok_or(DecodeError::Structure)
+    }
+
+    /// The type of the values of a dictionary.
+    fn values_of(&self, id: i64) -> Result<DataType, DecodeError> {
+        #[expect(deprecated, reason = "the ids that the messages have are known nowhere else")]
+        let fields = self.schema.fields_with_dict_id(id);
+        match fields.first().map(|field| field.data_type()) {
+            Some(DataType::Dictionary(_, values)) => Ok((**values).clone()),
+            _ => Err(DecodeError::Unexpected),
+        }
+    }
 }

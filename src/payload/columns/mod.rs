@@ -31,15 +31,22 @@
 mod batch;
 mod decode;
 mod evolution;
+mod ipc_in;
+mod ipc_out;
+mod ipc_sink;
+mod message;
 mod put;
 mod put_error;
 mod read_error;
 mod reader;
 mod registry;
 mod schema_error;
+mod structure;
 mod view;
 
 use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
 
 use crate::log::durability::Durability;
 use crate::store::stream_handle::Stream;
@@ -48,6 +55,9 @@ use registry::Registry;
 
 pub use batch::StoredBatch;
 pub use evolution::Evolution;
+pub use ipc_in::PutIpcError;
+pub use ipc_out::{IpcOptions, IpcWritten, WriteIpcError};
+pub use ipc_sink::IpcFormat;
 pub use put::PutBatch;
 pub use put_error::PutBatchError;
 pub use read_error::ReadBatchError;
@@ -99,6 +109,15 @@ impl Columns {
     pub fn max_rows_per_record(mut self, rows: usize) -> Self {
         self.max_rows_per_record = rows;
         self
+    }
+
+    /// The newest schema of the stream's rows; `None` when there are none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] when the stream's schemas cannot be listed.
+    pub fn newest_schema(&self) -> Result<Option<SchemaRef>, SchemaError> {
+        Ok(self.registry.newest(&self.stream)?.map(|known| Arc::clone(&known.schema)))
     }
 
     /// The stream.

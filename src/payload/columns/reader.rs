@@ -211,6 +211,22 @@ impl BatchReader {
     }
 }
 
+impl BatchReader {
+    pub(super) fn is_merged(&self) -> bool {
+        matches!(self.source, Source::Merged(_))
+    }
+
+    /// The schema that this reader would show if there was nothing to show.
+    pub(super) fn shown_schema(&self) -> Result<SchemaRef, ReadBatchError> {
+        let Decoder { columns, view, .. } = &self.decoder;
+        match (view, columns.registry.newest(&columns.stream)?) {
+            (View::Schema(schema), _) => Ok(Arc::clone(schema)),
+            (view, Some(newest)) => Ok(view.plan(newest)?.shown_schema()?),
+            (_, None) => Ok(Arc::new(Schema::empty())),
+        }
+    }
+}
+
 impl Decoder {
     /// The batch that a record holds; `None` for one to leave out.
     fn decode(&mut self, record: &Record<'_>) -> Result<Option<StoredBatch>, ReadBatchError> {
@@ -224,8 +240,11 @@ impl Decoder {
         let Some(plan) = &self.plan else {
             return Ok(None);
         };
-        let rows = read_rows(record, schema_id, plan)?;
-        Ok(Some(stored(record, rows, Some(schema_id))))
+        let data = Buffer::from(record.to_bytes());
+        let rows = read_rows(record, &data, schema_id, plan)?;
+        let mut batch = stored(record, rows, Some(schema_id));
+        batch.messages = plan.is_everything().then_some(data);
+        Ok(Some(batch))
     }
 
     fn decode_raw(&self, record: &Record<'_>) -> Result<Option<StoredBatch>, ReadBatchError> {
@@ -247,6 +266,7 @@ fn stored(record: &Record<'_>, rows: RecordBatch, schema_id: Option<u32>) -> Sto
         arrival_time: record.arrival_time(),
         key: record.key_bytes(),
         schema_id,
+        messages: None,
     }
 }
 
@@ -258,18 +278,22 @@ fn check(record: &Record<'_>) -> Result<(), ReadBatchError> {
 }
 
 /// The rows of a record. Bytes that were not validated since their segment was mapped are, before Arrow sees them as arrays.
-fn read_rows(record: &Record<'_>, schema_id: u32, plan: &Plan) -> Result<RecordBatch, ReadBatchError> {
+fn read_rows(
+    record: &Record<'_>,
+    data: &Buffer,
+    schema_id: u32,
+    plan: &Plan,
+) -> Result<RecordBatch, ReadBatchError> {
     let malformed =
         |reason: String| ReadBatchError::Malformed { number: record.sequence_number(), schema_id, reason };
-    let data = Buffer::from(record.to_bytes());
     let schema = &plan.known.schema;
     let skip = record.skip_validation();
     let rows = if skip.get() {
-        decode(&data, schema, plan.projection.as_deref(), &skip)
+        decode(data, schema, plan.projection.as_deref(), &skip)
             .map_err(|error| malformed(error.to_string()))?
     } else {
         check(record)?;
-        let rows = decode(&data, schema, None, &skip).map_err(|error| malformed(error.to_string()))?;
+        let rows = decode(data, schema, None, &skip).map_err(|error| malformed(error.to_string()))?;
         let expected = record.schema_id_and_rows().map_or(0, |(_, rows)| rows as usize);
         if rows.num_rows() != expected {
             return Err(malformed(format!("it has {} rows, its record says {expected}", rows.num_rows())));

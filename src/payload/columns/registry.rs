@@ -15,6 +15,7 @@ use crate::stream::schemas::StoredSchema;
 
 use super::evolution::Evolution;
 use super::schema_error::SchemaError;
+use super::structure::check_schema;
 
 /// Bytes of the marker that ends an IPC stream.
 const END_OF_STREAM_LEN: usize = 8;
@@ -53,6 +54,7 @@ impl Known {
     fn new(stored: &StoredSchema) -> Result<Self, SchemaError> {
         let message = stored.message.clone()?;
         let schema = try_schema_from_ipc_buffer(&message).map_err(unsupported)?;
+        check_schema(&schema).map_err(|reason| SchemaError::Unsupported { reason })?;
         let has_dictionaries = schema
             .flattened_fields()
             .iter()
@@ -65,6 +67,11 @@ impl Known {
             alias: RwLock::new(None),
             encoders: Mutex::default(),
         })
+    }
+
+    /// A schema without an id, for exports.
+    pub(super) fn of_schema(schema: &Schema) -> Result<Self, SchemaError> {
+        Self::new(&StoredSchema { id: 0, message: Ok(message_of(schema)?) })
     }
 
     fn is(&self, schema: &SchemaRef) -> bool {
@@ -153,6 +160,13 @@ impl Registry {
                 (None, None) => Err(SchemaError::Unknown { id }),
             }
         })
+    }
+
+    /// The newest schema of the stream that can be read.
+    pub(super) fn newest(&self, stream: &Stream) -> Result<Option<Arc<Known>>, SchemaError> {
+        let mut known = self.known.write();
+        stream.with_schemas(|schemas| learn(&mut known, schemas.all()?))?;
+        Ok(known.last().map(Arc::clone))
     }
 
     fn find(&self, schema: &SchemaRef) -> Option<Arc<Known>> {

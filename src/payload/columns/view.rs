@@ -52,6 +52,22 @@ impl View {
 }
 
 impl Plan {
+    /// Whether batches are shown as they are.
+    pub(super) fn is_everything(&self) -> bool {
+        self.projection.is_none() && self.filled.is_none()
+    }
+
+    /// The schema of the batches that are shown.
+    pub(super) fn shown_schema(&self) -> Result<SchemaRef, SchemaError> {
+        match (&self.filled, &self.projection) {
+            (Some((schema, _)), _) => Ok(Arc::clone(schema)),
+            (None, Some(projection)) => {
+                Ok(Arc::new(self.known.schema.project(projection).map_err(super::registry::unsupported)?))
+            }
+            (None, None) => Ok(Arc::clone(&self.known.schema)),
+        }
+    }
+
     /// Takes the columns of the view from a batch of all.
     pub(super) fn project(&self, batch: RecordBatch) -> Result<RecordBatch, SchemaError> {
         match &self.projection {

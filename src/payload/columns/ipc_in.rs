@@ -1,0 +1,230 @@
+//! Arrow IPC into a stream.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::{Buffer, MutableBuffer};
+use arrow_ipc::MessageHeader;
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_schema::SchemaRef;
+
+use crate::stream::put::Key;
+
+use super::Columns;
+use super::decode::{DecodeError, Decoder};
+use super::ipc_sink::MAGIC;
+use super::message::{PREFIX_LEN, metadata_len, parse};
+use super::put::PutBatch;
+use super::put_error::PutBatchError;
+use super::structure::check_schema;
+
+/// The most bytes of a message's metadata: what is longer is no Arrow IPC, or no sensible one.
+const MAX_METADATA_LEN: usize = 64 << 20;
+
+/// Why an IPC stream or file was not put, or not all of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PutIpcError {
+    /// The source cannot be read.
+    #[error("cannot read the batches: {source}; {} rows were put before that", put.rows)]
+    Read {
+        /// What the source said.
+        source: io::Error,
+        /// What was put before.
+        put: PutBatch,
+    },
+    /// What was read is no Arrow IPC, or a kind of it that is not supported.
+    #[error("this is no Arrow IPC stream or file: {reason}; {} rows were put before that", put.rows)]
+    Malformed {
+        /// What is wrong.
+        reason: String,
+        /// What was put before.
+        put: PutBatch,
+    },
+    /// A batch could not be put.
+    #[error(transparent)]
+    Put(#[from] PutBatchError),
+}
+
+impl PutIpcError {
+    /// What was put before the error.
+    pub fn put(&self) -> PutBatch {
+        match self {
+            Self::Read { put, .. } | Self::Malformed { put, .. } => *put,
+            Self::Put(error) => error.put(),
+        }
+    }
+}
+
+impl Columns {
+    /// Puts all batches of an Arrow IPC stream or file, which of the two is seen from its first bytes, under one key. A file is
+    /// read as a stream, too: to its end, without its index. Reads in small pieces: give it a [`BufReader`](std::io::BufReader).
+    ///
+    /// # Errors
+    ///
+    /// [`PutIpcError`]. A stream that ends between two messages is taken as whole, as other readers of Arrow do.
+    pub fn put_ipc<'k>(&self, key: impl Into<Key<'k>>, source: impl Read) -> Result<PutBatch, PutIpcError> {
+        let key = key.into();
+        let mut put = PutBatch::default();
+        let mut batches = match IpcSource::new(source) {
+            Ok(batches) => batches,
+            Err(error) => return Err(error.after(put)),
+        };
+        loop {
+            match batches.next() {
+                Ok(Some(batch)) => match self.put_batch(key, &batch) {
+                    Ok(more) => put.append(more),
+                    Err(error) => return Err(error.after(put).into()),
+                },
+                Ok(None) => return Ok(put),
+                Err(error) => return Err(error.after(put)),
+            }
+        }
+    }
+}
+
+/// Batches of an IPC stream or file, decoded with nothing taken for granted.
+#[derive(Debug)]
+pub(super) struct IpcSource<R> {
+    source: R,
+    decoder: Decoder,
+    ended: bool,
+}
+
+/// Why there is no further batch.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SourceError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl SourceError {
+    fn after(self, put: PutBatch) -> PutIpcError {
+        match self {
+            Self::Io(source) => PutIpcError::Read { source, put },
+            Self::Malformed(reason) => PutIpcError::Malformed { reason, put },
+        }
+    }
+}
+
+impl From<DecodeError> for SourceError {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl<R: Read> IpcSource<R> {
+    /// Reads the schema.
+    pub(super) fn new(mut source: R) -> Result<Self, SourceError> {
+        let missing = || SourceError::Malformed("there is no schema".to_owned());
+        let mut prefix = [0; PREFIX_LEN];
+        if !fill(&mut source, &mut prefix)? {
+            return Err(missing());
+        }
+        if prefix.starts_with(MAGIC) {
+            // Zeros up to the first message.
+            prefix = [0; PREFIX_LEN];
+            while prefix == [0; PREFIX_LEN] {
+                if !fill(&mut source, &mut prefix)? {
+                    return Err(missing());
+                }
+            }
+        }
+        let metadata = read_metadata(&mut source, &prefix)?.ok_or_else(missing)?;
+        let schema = schema_of(&metadata)?;
+        Ok(Self { source, decoder: Decoder::foreign(schema), ended: false })
+    }
+
+    /// The next batch.
+    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
+        while !self.ended {
+            let mut prefix = [0; PREFIX_LEN];
+            let metadata = match fill(&mut self.source, &mut prefix)? {
+                true => read_metadata(&mut self.source, &prefix)?,
+                false => None,
+            };
+            let Some(metadata) = metadata else {
+                self.ended = true;
+                break;
+            };
+            let (message, body_len) = parse(&metadata).map_err(SourceError::Malformed)?;
+            let body = read_body(&mut self.source, body_len)?;
+            if let Some(batch) = self.decoder.take(&message, &body, None)? {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn schema_of(metadata: &[u8]) -> Result<SchemaRef, SourceError> {
+    let (message, _) = parse(metadata).map_err(SourceError::Malformed)?;
+    if message.header_type() != MessageHeader::Schema {
+        return Err(SourceError::Malformed("its first message is no schema".to_owned()));
+    }
+    let schema = message.header_as_schema().map(try_fb_to_schema);
+    match schema {
+        Some(Ok(schema)) => {
+            check_schema(&schema).map_err(SourceError::Malformed)?;
+            Ok(Arc::new(schema))
+        }
+        Some(Err(error)) => Err(SourceError::Malformed(error.to_string())),
+        None => Err(SourceError::Malformed("its schema is empty".to_owned())),
+    }
+}
+
+/// Fills `bytes`; `false` when the source ends before the first of them.
+fn fill(source: &mut impl Read, bytes: &mut [u8; PREFIX_LEN]) -> Result<bool, SourceError> {
+    let mut filled = Vec::with_capacity(bytes.len());
+    source.by_ref().take(bytes.len() as u64).read_to_end(&mut filled)?;
+    match filled.first_chunk() {
+        Some(all) => {
+            *bytes = *all;
+            Ok(true)
+        }
+        None if filled.is_empty() => Ok(false),
+        None => Err(cut_off()),
+    }
+}
+
+/// The metadata behind a prefix; `None` for the end of the stream.
+fn read_metadata(source: &mut impl Read, prefix: &[u8; PREFIX_LEN]) -> Result<Option<Vec<u8>>, SourceError> {
+    match metadata_len(prefix) {
+        Some(0) => Ok(None),
+        Some(len) if len <= MAX_METADATA_LEN => read_exactly(source, len).map(Some),
+        Some(len) => Err(SourceError::Malformed(format!("a message has {len} bytes of metadata"))),
+        None => Err(SourceError::Malformed(format!("a message begins with {prefix:02x?}"))),
+    }
+}
+
+/// Reads `len` bytes, which the source claims to have: memory is taken as they come.
+fn read_exactly(source: &mut impl Read, len: usize) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::new();
+    source.by_ref().take(len as u64).read_to_end(&mut bytes)?;
+    if bytes.len() == len { Ok(bytes) } else { Err(cut_off()) }
+}
+
+/// Reads a body to where Arrow's buffers lie, so that what is aligned in it is aligned in memory. Memory is taken as the bytes
+/// come, whatever length the source claims.
+fn read_body(source: &mut impl Read, len: usize) -> Result<Buffer, SourceError> {
+    const AT_ONCE: usize = 1 << 20;
+    let mut body = MutableBuffer::with_capacity(len.min(AT_ONCE));
+    let mut read = 0;
+    while read < len {
+        body.resize(len.min(read.saturating_mul(2).max(AT_ONCE)), 0);
+        let free = body.as_slice_mut().get_mut(read..).unwrap_or_default();
+        source.read_exact(free).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => cut_off(),
+            _ => SourceError::Io(error),
+        })?;
+        read = body.len();
+    }
+    Ok(body.into())
+}
+
+fn cut_off() -> SourceError {
+    SourceError::Malformed("it ends in the middle of a message".to_owned())
+}
