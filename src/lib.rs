@@ -43,6 +43,7 @@
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
 //! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`. So far they are checked and
 //!   typed; storing them is still to come.
+//! * `limits`: Kinesis's throughput limits per shard, or others.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
 
@@ -90,6 +91,8 @@ pub use store::verify::{VerifyError, VerifyReport};
 pub use stream::error::{PutError, ReadError};
 pub use stream::hash_key::{HashKey, ParseHashKeyError};
 pub use stream::hash_range::HashKeyRange;
+#[cfg(feature = "limits")]
+pub use stream::limits::Limits;
 pub use stream::merged::MergedReader;
 pub use stream::partition_key::{PartitionKey, PartitionKeyError};
 pub use stream::position::Position;

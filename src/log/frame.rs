@@ -162,6 +162,11 @@ impl<'a> Draft<'a> {
         self.rows.map_or(1, |rows| u64::from(rows.count))
     }
 
+    /// Bytes of key and data.
+    pub(crate) fn record_len(&self) -> usize {
+        self.key.len() + self.data_len
+    }
+
     /// Bytes that the frame needs wherever it lands, paddings included.
     pub(crate) fn max_len(&self) -> usize {
         let alignment = if self.rows.is_some() { COLUMNAR_ALIGNMENT } else { 0 };

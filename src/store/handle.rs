@@ -367,10 +367,10 @@ impl Shared {
         let path = self.layout.stream(&core.name);
         let old = core.shards.snapshot();
         let logs = manifest.shards.iter().map(|shard| match old.by_id(ShardId::new(shard.id)) {
-            Some(known) => Arc::clone(&known.log),
-            None => open::new_log(&self.context, &path, shard),
+            Some(known) => (Arc::clone(&known.log), known.throttle.clone()),
+            None => (open::new_log(&self.context, &path, shard), self.options.throttle()),
         });
-        let map = open::shard_map(&manifest, logs.collect())
+        let map = open::shard_map(&manifest, logs)
             .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))?;
         self.write_manifest(&core.name, &manifest)?;
         open.manifest = manifest;

@@ -19,6 +19,7 @@ use crate::stream::core::{Kept, StreamCore};
 use crate::stream::live_shards::LiveShards;
 use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::{Shard, ShardMap};
+use crate::stream::throttle::Throttle;
 use crate::sys::clock::Timestamp;
 use crate::sys::storage::{Lock, Storage, read_file, remove_tree, replace_file};
 
@@ -258,7 +259,7 @@ pub(crate) fn open_stream(
     let core = Arc::new(StreamCore {
         name: name.to_owned(),
         durability: manifest.durability.map_or(options.durability, Into::into),
-        shards: LiveShards::new(shard_map(&manifest, logs)?),
+        shards: LiveShards::new(shard_map(&manifest, logs.into_iter().map(|log| (log, options.throttle())))?),
         resharding: Mutex::new(()),
         context: Arc::clone(context),
         retention: Mutex::new(Kept::new(manifest.retention.into())),
@@ -368,14 +369,14 @@ fn place_in_lineage(recovered: &mut Recovered, shard: &ShardManifest) {
     start.ended = shard.ended.is_some();
 }
 
-/// The shards of a stream, whose logs come in the order of the manifest.
+/// The shards of a stream, whose logs and throttles come in the order of the manifest.
 pub(crate) fn shard_map(
     manifest: &StreamManifest,
-    logs: Vec<Arc<ShardLog>>,
+    logs: impl Iterator<Item = (Arc<ShardLog>, Throttle)>,
 ) -> Result<ShardMap, ManifestFault> {
-    let shards = manifest.shards.iter().zip(logs).map(|(shard, log)| {
+    let shards = manifest.shards.iter().zip(logs).map(|(shard, (log, throttle))| {
         let (range, lineage) = (shard.range(), manifest.lineage(shard));
-        Arc::new(Shard { id: ShardId::new(shard.id), range, lineage, log })
+        Arc::new(Shard { id: ShardId::new(shard.id), range, lineage, log, throttle })
     });
     ShardMap::new(shards.collect()).ok_or(ManifestFault::Ranges)
 }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use crate::log::durability::Durability;
 use crate::log::options::{MAX_SEGMENT_LEN, MIN_SEGMENT_LEN};
+#[cfg(feature = "limits")]
+use crate::stream::limits::Limits;
 use crate::stream::retention::Retention;
+use crate::stream::throttle::Throttle;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::os::OsStorage;
 use crate::sys::storage::Storage;
@@ -68,6 +71,8 @@ pub struct StoreOptions {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) on_recovery_progress: Option<OnProgress>,
+    #[cfg(feature = "limits")]
+    pub(crate) limits: Limits,
 }
 
 impl Default for StoreOptions {
@@ -82,6 +87,8 @@ impl Default for StoreOptions {
             clock: Arc::new(SystemClock::precise()),
             storage: Arc::new(OsStorage),
             on_recovery_progress: None,
+            #[cfg(feature = "limits")]
+            limits: Limits::NONE,
         }
     }
 }
@@ -138,6 +145,22 @@ impl StoreOptions {
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
+    }
+
+    /// What each shard takes and gives in a second, for as long as the store is open. Nothing is limited by default.
+    #[cfg(feature = "limits")]
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Holds a shard to the limits.
+    pub(crate) fn throttle(&self) -> Throttle {
+        #[cfg(feature = "limits")]
+        return Throttle::new(self.limits, &self.clock);
+        #[cfg(not(feature = "limits"))]
+        Throttle::default()
     }
 
     /// Keeps the store on a disk of the testing kit instead of the machine's.

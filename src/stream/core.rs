@@ -74,6 +74,7 @@ impl StreamCore {
     ) -> Result<Put, PutError> {
         let mut session = shard.log.session();
         check_ordering(record, map, shard, session.next())?;
+        shard.admit(draft)?;
         let counter = session.append(draft)?;
         let durability = record.durability.unwrap_or(self.durability);
         let target = session.finish(durability);
@@ -171,9 +172,10 @@ impl StreamCore {
             let outcome = check_ordering(record, map, shard, session.next())
                 .and_then(|()| match &refused {
                     Some(error) if on_refusal == OnRefusal::EndShard => Err(error.clone()),
-                    _ => session.append(draft).map_err(PutError::from).inspect_err(|error| {
-                        refused = Some(error.clone());
-                    }),
+                    _ => shard
+                        .admit(draft)
+                        .and_then(|()| Ok(session.append(draft)?))
+                        .inspect_err(|error| refused = Some(error.clone())),
                 })
                 .map(|counter| Put {
                     shard_id: shard.id,

@@ -1,6 +1,7 @@
 //! What can go wrong with puts and reads.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::error::{IoError, SyncError};
 use crate::log::append::AppendError;
@@ -58,6 +59,14 @@ pub enum PutError {
     OrderingInFuture {
         /// The number given.
         number: SequenceNumber,
+    },
+    /// The shard has taken as much as its limits allow. Nothing was written.
+    #[error("{shard_id} has taken as much as its limits allow: put again after {retry_after:?}")]
+    ThroughputExceeded {
+        /// The shard that the record goes to.
+        shard_id: ShardId,
+        /// When it will take the record, if nobody else puts before.
+        retry_after: Duration,
     },
     /// There is no room for another segment. Nothing was written; reads go on, and so do puts once there is room.
     #[error(
@@ -161,6 +170,14 @@ pub enum ReadError {
     Trimmed {
         /// No record below this number is kept.
         oldest: SequenceNumber,
+    },
+    /// The shard has given as much as its limits allow. The reader is where it was.
+    #[error("{shard_id} has given as much as its limits allow: read on after {retry_after:?}")]
+    ThroughputExceeded {
+        /// The shard.
+        shard_id: ShardId,
+        /// When it will give more, if nobody else reads before.
+        retry_after: Duration,
     },
     /// A record's key is not UTF-8. Only unverified reads can find that.
     #[error(

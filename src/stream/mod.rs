@@ -4,6 +4,8 @@ pub(crate) mod core;
 pub(crate) mod error;
 pub(crate) mod hash_key;
 pub(crate) mod hash_range;
+#[cfg(feature = "limits")]
+pub(crate) mod limits;
 pub(crate) mod lineage;
 pub(crate) mod live_shards;
 pub(crate) mod merged;
@@ -23,3 +25,4 @@ pub(crate) mod sequence_number;
 pub(crate) mod shard_filter;
 pub(crate) mod shard_id;
 pub(crate) mod shard_map;
+pub(crate) mod throttle;

@@ -52,7 +52,7 @@ fn append(
     let mut session = shard.log.session();
     let mut outcome = Ok(());
     for draft in drafts {
-        match session.append(draft) {
+        match shard.admit(draft).and_then(|()| Ok(session.append(draft)?)) {
             Ok(counter) => {
                 let first = SequenceNumber::new(counter, shard.id);
                 let put = put.get_or_insert(RowsPut { shard_id: shard.id, first, rows: 0, records: 0 });
@@ -60,7 +60,7 @@ fn append(
                 put.records += 1;
             }
             Err(error) => {
-                outcome = Err(error.into());
+                outcome = Err(error);
                 break;
             }
         }

@@ -13,6 +13,7 @@ use super::position::Position;
 use super::record::{OwnedRecord, Record};
 use super::shard_id::ShardId;
 use super::shard_map::Shard;
+use super::throttle::{Exceeded, Throttle};
 
 /// How to read.
 ///
@@ -88,6 +89,7 @@ impl ReaderOptions {
 pub struct Reader {
     cursor: Cursor,
     shard_id: ShardId,
+    throttle: Throttle,
 }
 
 /// A page of records, after Kinesis's `GetRecords`.
@@ -122,7 +124,7 @@ impl Reader {
     fn starting(shard: &Shard, start: Start, options: ReaderOptions) -> Result<Self, ReadError> {
         let cursor = Cursor::new(Arc::clone(&shard.log), start, options.check, options.level)
             .map_err(|error| ReadError::of_cursor(error, shard.id))?;
-        Ok(Self { cursor, shard_id: shard.id })
+        Ok(Self { cursor, shard_id: shard.id, throttle: shard.throttle.clone() })
     }
 
     /// The shard that this reader reads.
@@ -158,8 +160,12 @@ impl Reader {
     /// # Errors
     ///
     /// As for [`next`](Self::next), when the first record of the page cannot be read. Damage further on ends the
-    /// page, and is reported by the next call.
+    /// page, and is reported by the next call. [`ReadError::ThroughputExceeded`] when the shard has limits and has given as
+    /// much as they allow.
     pub fn get_records(&mut self, limit: usize, max_bytes: usize) -> Result<GetRecords, ReadError> {
+        let shard_id = self.shard_id;
+        let exceeded = |Exceeded { retry_after }| ReadError::ThroughputExceeded { shard_id, retry_after };
+        self.throttle.page().map_err(exceeded)?;
         let mut records = Vec::new();
         let mut bytes = 0_usize;
         while records.len() < limit {
@@ -171,6 +177,11 @@ impl Reader {
             };
             if !records.is_empty() && bytes.saturating_add(len) > max_bytes {
                 break;
+            }
+            match self.throttle.give(len) {
+                Ok(()) => {}
+                Err(_) if !records.is_empty() => break,
+                Err(error) => return Err(exceeded(error)),
             }
             match self.next() {
                 Ok(Some(record)) => records.push(record.to_owned()),

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::log::frame::Draft;
 use crate::log::shard_log::ShardLog;
 
+use super::error::PutError;
 use super::hash_key::HashKey;
 use super::hash_range::HashKeyRange;
 use super::lineage::Lineage;
 use super::shard_id::ShardId;
+use super::throttle::{Exceeded, Throttle};
 
 /// A shard: its id, its part of the hash-key space, where it comes from, its log.
 #[derive(Debug)]
@@ -16,12 +19,20 @@ pub(crate) struct Shard {
     pub(crate) range: HashKeyRange,
     pub(crate) lineage: Lineage,
     pub(crate) log: Arc<ShardLog>,
+    pub(crate) throttle: Throttle,
 }
 
 impl Shard {
     /// Whether it takes records, as far as lineage goes.
     pub(crate) fn is_open(&self) -> bool {
         self.lineage.ended.is_none()
+    }
+
+    /// Whether the shard's limits allow to put this now.
+    pub(crate) fn admit(&self, draft: &Draft<'_>) -> Result<(), PutError> {
+        self.throttle.put(draft.record_len()).map_err(|Exceeded { retry_after }| {
+            PutError::ThroughputExceeded { shard_id: self.id, retry_after }
+        })
     }
 }
 

@@ -26,6 +26,9 @@ impl Sink for Stream {
 fn outcome(result: Result<Put, PutError>) -> Outcome<Put, PutError> {
     match result {
         Ok(put) => Outcome::Accepted(put),
+        Err(error @ PutError::ThroughputExceeded { retry_after, .. }) => {
+            Outcome::Retry { error, retry_after: Some(retry_after) }
+        }
         Err(error) if is_worth_retrying(&error) => Outcome::Retry { error, retry_after: None },
         Err(error) => Outcome::Rejected(error),
     }
@@ -35,8 +38,8 @@ fn outcome(result: Result<Put, PutError>) -> Outcome<Put, PutError> {
 /// the same.
 fn is_worth_retrying(error: &PutError) -> bool {
     match error {
-        // Nothing was written, and both pass: somebody frees space, or memory, or descriptors.
-        PutError::StorageFull { .. } | PutError::Io(_) => true,
+        // Nothing was written, and all pass: time goes by, somebody frees space, or memory, or descriptors.
+        PutError::ThroughputExceeded { .. } | PutError::StorageFull { .. } | PutError::Io(_) => true,
         // The record is wrong, and stays so.
         PutError::PartitionKey(_)
         | PutError::RecordTooLarge { .. }
@@ -55,6 +58,7 @@ mod tests {
     use std::io;
     use std::path::PathBuf;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::error::{IoError, SyncError};
@@ -70,6 +74,7 @@ mod tests {
         let number = SequenceNumber::new(1, shard_id);
         let io = IoError { action: "map", path: path.clone(), source: source() };
         for (error, retried) in [
+            (PutError::ThroughputExceeded { shard_id, retry_after: Duration::from_secs(1) }, true),
             (PutError::StorageFull { needed: 2, available: 1, path: path.clone() }, true),
             (PutError::Io(io), true),
             (PutError::PartitionKey(PartitionKeyError { characters: 0 }), false),
