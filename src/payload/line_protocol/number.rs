@@ -60,10 +60,23 @@ const EXACT_POWERS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The number that `text` starts with, and the bytes that it takes, if it is one that every dialect reads
-/// alike: `-?[0-9]+i`, `[0-9]+u` or a finite `-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?`.
+/// A number, and how it stands in the text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Number<'a> {
+    pub(super) value: FieldValueRef<'a>,
+    /// The bytes that it takes.
+    pub(super) length: usize,
+    /// Whether it is certain that the same digits would be written for it in the canonical form.
+    pub(super) is_canonical: bool,
+}
+
+/// Up to this many digits, a decimal number is the shortest one for its float, if it does not end with a zero: no two
+/// of them are the same float.
+const DISTINCT: u64 = 1_000_000_000_000_000;
+
+/// The number that `text` starts with, if it is one that every dialect reads alike: `-?[0-9]+i`, `[0-9]+u` or a finite `-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?`.
 #[inline(always)]
-pub(super) fn common<'a>(text: &'a [u8]) -> Option<(FieldValueRef<'a>, usize)> {
+pub(super) fn common<'a>(text: &'a [u8]) -> Option<Number<'a>> {
     let (negative, digits) = match text.split_first()? {
         (b'-', rest) => (true, rest),
         _ => (false, text),
@@ -74,16 +87,23 @@ pub(super) fn common<'a>(text: &'a [u8]) -> Option<(FieldValueRef<'a>, usize)> {
         return None;
     }
     let after = digits.get(whole..)?;
+    let plain_start = whole == 1 || digits.first() != Some(&b'0');
     let mut fraction = 0;
     match after.first() {
         Some(b'i') => {
             // Nineteen digits may be beyond 64 bits with a sign, but not beyond 64 bits.
             let value = i64::try_from(mantissa).ok().filter(|_| whole <= 19)?;
             let value = if negative { -value } else { value };
-            return Some((FieldValueRef::Integer(value), sign + whole + 1));
+            let is_canonical = plain_start && !(negative && value == 0);
+            return Some(Number {
+                value: FieldValueRef::Integer(value),
+                length: sign + whole + 1,
+                is_canonical,
+            });
         }
         Some(b'u') if !negative => {
-            return Some((FieldValueRef::Unsigned(unsigned(text.get(..whole)?).ok()?), whole + 1));
+            let value = FieldValueRef::Unsigned(unsigned(text.get(..whole)?).ok()?);
+            return Some(Number { value, length: whole + 1, is_canonical: plain_start });
         }
         Some(b'.') => {
             let (digits, count) = swar::digits(after.get(1..)?);
@@ -106,7 +126,32 @@ pub(super) fn common<'a>(text: &'a [u8]) -> Option<(FieldValueRef<'a>, usize)> {
         }
         _ => std::str::from_utf8(number).ok()?.parse().ok().filter(|value: &f64| value.is_finite())?,
     };
-    Some((FieldValueRef::Float(value), number.len()))
+    let is_canonical = plain_start
+        && exponent == 0
+        && whole + fraction <= 19
+        && mantissa < DISTINCT
+        && (fraction == 0 || number.last() != Some(&b'0'));
+    Some(Number { value: FieldValueRef::Float(value), length: number.len(), is_canonical })
+}
+
+/// Appends a whole number in decimal.
+pub(super) fn write_integer(value: i64, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    let mut digits = [b'0'; 20];
+    let mut rest = value.unsigned_abs();
+    let mut length = 0;
+    for place in digits.iter_mut().rev() {
+        // The remainder of a division by ten is a digit.
+        *place += u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        length += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
 /// How many bytes of an exponent `text` starts with, perhaps none; `None` for half an exponent.
@@ -120,6 +165,7 @@ fn exponent_length(text: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn integers_have_exact_bounds() {
@@ -147,6 +193,59 @@ mod tests {
         assert_eq!(float(b"-1e400"), Some(f64::NEG_INFINITY));
     }
 
+    /// What is written for a number.
+    fn written(value: FieldValueRef<'_>) -> String {
+        match value {
+            FieldValueRef::Float(value) => value.to_string(),
+            FieldValueRef::Integer(value) => format!("{value}i"),
+            FieldValueRef::Unsigned(value) => format!("{value}u"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn ordinary_numbers_are_known_to_be_canonical_and_others_are_not() {
+        let known =
+            ["0", "-0", "0.5", "-12.25", "100", "123456789012345", "0.00000000000001", "7i", "-7i", "0u"];
+        let unknown = [
+            "00",
+            "-0i",
+            "1.0",
+            "0.50",
+            "01.5",
+            "007i",
+            "00u",
+            "1e5",
+            "1234567890123456",
+            "0.1234567890123456",
+        ];
+        for (texts, expected) in [(&known, true), (&unknown, false)] {
+            for text in texts {
+                assert_eq!(common(text.as_bytes()).unwrap().is_canonical, expected, "{text}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn what_is_called_canonical_is_what_would_be_written(
+            text in "-?(0{0,3}[0-9]{1,20}|[0-9]{1,16}|9{14,16})(\\.(0{0,12}[0-9]{1,20}|[0-9]{1,6}))?(i|u|e1)?"
+        ) {
+            if let Some(number) = common(text.as_bytes()).filter(|number| number.is_canonical) {
+                prop_assert_eq!(written(number.value), &text[..number.length]);
+            }
+        }
+
+        #[test]
+        fn whole_numbers_are_written_as_they_are(value in any::<i64>(), shift in 0_u32..64) {
+            let mut out = Vec::new();
+            write_integer(value >> shift, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), (value >> shift).to_string());
+        }
+    }
+
     #[test]
     fn common_numbers_are_those_of_the_exact_readers() {
         for text in [
@@ -160,15 +259,14 @@ mod tests {
             "3.14159265358979323846264338327950288",
         ] {
             let expected = FieldValueRef::Float(text.parse().unwrap());
-            assert_eq!(common(text.as_bytes()), Some((expected, text.len())), "{text}");
+            let number = common(text.as_bytes()).unwrap();
+            assert_eq!((number.value, number.length), (expected, text.len()), "{text}");
         }
-        assert_eq!(common(b"-12i,"), Some((FieldValueRef::Integer(-12), 4)));
-        assert_eq!(common(b"18446744073709551615u"), Some((FieldValueRef::Unsigned(u64::MAX), 21)));
+        let found = |text: &'static str| common(text.as_bytes()).map(|number| (number.value, number.length));
+        assert_eq!(found("-12i,"), Some((FieldValueRef::Integer(-12), 4)));
+        assert_eq!(found("18446744073709551615u"), Some((FieldValueRef::Unsigned(u64::MAX), 21)));
         for other in ["1.", ".5", "-", "-1u", "1e", "1e999", "9223372036854775808i", "i"] {
-            assert!(
-                !matches!(common(other.as_bytes()), Some((_, length)) if length == other.len()),
-                "{other}"
-            );
+            assert!(common(other.as_bytes()).is_none_or(|number| number.length < other.len()), "{other}");
         }
     }
 }

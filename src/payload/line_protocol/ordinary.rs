@@ -7,10 +7,10 @@
 
 use super::dialect::Dialect;
 use super::escapes::Escapes;
-use super::number;
+use super::number::{self, Number};
 use super::options::ParseOptions;
 use super::parts::Parts;
-use super::point_ref::{FieldRef, FieldValueRef, TagRef};
+use super::point_ref::{Canonical, FieldRef, FieldValueRef, TagRef};
 use super::swar;
 use super::text::Text;
 use crate::payload::point::PointTime;
@@ -32,6 +32,7 @@ pub(super) fn read<'a>(
     parts: &mut Parts<'a>,
 ) -> Option<Ordinary> {
     let line = input.get(start..)?;
+    let mut is_key_canonical = true;
     if line.first() == Some(&b'#') {
         return None;
     }
@@ -43,19 +44,24 @@ pub(super) fn read<'a>(
         let key = take_word(&mut rest, Escapes::Key)?;
         take_byte(&mut rest, b'=')?;
         let value = take_word(&mut rest, Escapes::Key)?;
-        if options.dialect == Dialect::V2Server && matches!(key.raw(), b"time" | b"_field" | b"_measurement")
-        {
-            return None;
+        if matches!(key.raw(), b"time" | b"_field" | b"_measurement") {
+            if options.dialect == Dialect::V2Server {
+                return None;
+            }
+            is_key_canonical = false;
         }
         parts.tags.push(TagRef { key, value });
     }
+    let key = line.get(..line.len() - rest.len())?;
     take_byte(&mut rest, b' ')?;
     take_spaces(&mut rest);
     loop {
+        let field = rest;
         let key = take_word(&mut rest, Escapes::Key)?;
         take_byte(&mut rest, b'=')?;
-        let value = take_value(&mut rest)?;
-        parts.fields.push(FieldRef { key, value });
+        let (value, is_canonical) = take_value(&mut rest)?;
+        let text = if is_canonical { field.get(..field.len() - rest.len())? } else { b"" };
+        parts.fields.push(FieldRef { key, value, canonical: Canonical(text) });
         if take_byte(&mut rest, b',').is_none() {
             break;
         }
@@ -69,8 +75,13 @@ pub(super) fn read<'a>(
     let ended = rest.is_empty() || take_byte(&mut rest, b'\n').is_some();
     let length = line.len() - rest.len();
     let is_text = || line.get(..length).is_some_and(|line| std::str::from_utf8(line).is_ok());
-    if !ended || length > MAX_LINE_LENGTH || !is_text() || !parts.sort_tags() {
+    is_key_canonical &= parts.tags_ascend();
+    if !ended || length > MAX_LINE_LENGTH || !is_text() || !(is_key_canonical || parts.sort_tags()) {
         return None;
+    }
+    // The words of an ordinary line hold the escape sequences of the canonical form and no other backslash.
+    if is_key_canonical {
+        parts.canonical_key = Canonical(key);
     }
     let time = options.time(timestamp).ok()?;
     Some(Ordinary { next: start + length, time })
@@ -115,12 +126,16 @@ fn take_spaces(rest: &mut &[u8]) {
     }
 }
 
-fn take_value<'a>(rest: &mut &'a [u8]) -> Option<FieldValueRef<'a>> {
-    let (value, length) = match rest.first()? {
-        b'-' | b'0'..=b'9' => number::common(rest)?,
+/// Takes a value, and tells whether it stands there in the canonical form.
+fn take_value<'a>(rest: &mut &'a [u8]) -> Option<(FieldValueRef<'a>, bool)> {
+    let (value, length, is_canonical) = match rest.first()? {
+        b'-' | b'0'..=b'9' => {
+            let Number { value, length, is_canonical } = number::common(rest)?;
+            (value, length, is_canonical)
+        }
         b'"' => {
             let text = quoted(rest.get(1..)?)?;
-            (FieldValueRef::String(text), text.raw().len() + 2)
+            (FieldValueRef::String(text), text.raw().len() + 2, true)
         }
         _ => {
             let length =
@@ -130,11 +145,11 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<FieldValueRef<'a>> {
                 b"f" | b"F" | b"false" | b"False" | b"FALSE" => false,
                 _ => return None,
             };
-            (FieldValueRef::Boolean(value), length)
+            (FieldValueRef::Boolean(value), length, matches!(rest.get(..length)?, b"true" | b"false"))
         }
     };
     *rest = rest.get(length..)?;
-    matches!(rest.first(), None | Some(b',' | b' ' | b'\n')).then_some(value)
+    matches!(rest.first(), None | Some(b',' | b' ' | b'\n')).then_some((value, is_canonical))
 }
 
 /// The text before a closing quote. Of escape sequences it may hold `\"` and `\\`.

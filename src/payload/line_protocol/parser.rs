@@ -99,6 +99,21 @@ impl<'a> Parser<'a> {
     ///
     /// [`ParseError`] for a bad line. The next call goes on after it.
     pub fn next_point(&mut self) -> Option<Result<PointRef<'_, 'a>, ParseError>> {
+        let outcome = self.advance()?;
+        Some(outcome.map(|time| self.parts.point(time)))
+    }
+
+    /// As [`next_point`](Self::next_point), with the fields as they are written: sorted by key, each key once.
+    pub(crate) fn next_sorted_point(&mut self) -> Option<Result<PointRef<'_, 'a>, ParseError>> {
+        let outcome = self.advance()?;
+        if outcome.is_ok() {
+            self.parts.sort_fields();
+        }
+        Some(outcome.map(|time| self.parts.point(time)))
+    }
+
+    /// Reads up to the next point or bad line.
+    fn advance(&mut self) -> Option<Result<PointTime, ParseError>> {
         let outcome = loop {
             self.start = self.next;
             if let Some(read) = ordinary::read(self.input, self.next, &self.options, &mut self.parts) {
@@ -110,7 +125,7 @@ impl<'a> Parser<'a> {
             }
         };
         self.index += 1;
-        Some(outcome.map(|time| self.parts.point(time)))
+        Some(outcome)
     }
 
     /// Reads one line by the rules of the dialect, all of them. `None` at the end of the input, `Some(None)`

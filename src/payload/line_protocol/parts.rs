@@ -1,6 +1,6 @@
 //! The pieces of the line that is being read.
 
-use super::point_ref::{FieldRef, PointRef, TagRef};
+use super::point_ref::{Canonical, FieldRef, PointRef, TagRef};
 use super::reason::Reason;
 use super::text::Text;
 use crate::payload::point::PointTime;
@@ -11,6 +11,8 @@ pub(super) struct Parts<'a> {
     pub(super) measurement: Text<'a>,
     pub(super) tags: Vec<TagRef<'a>>,
     pub(super) fields: Vec<FieldRef<'a>>,
+    /// Measurement and tags as they stand in the line, if that is how they are written canonically.
+    pub(super) canonical_key: Canonical<'a>,
 }
 
 /// What is wrong, and where: a byte offset in the input.
@@ -49,7 +51,12 @@ pub(super) struct Line {
 
 impl<'a> Parts<'a> {
     pub(super) const fn new() -> Self {
-        Self { measurement: Text::plain(b""), tags: Vec::new(), fields: Vec::new() }
+        Self {
+            measurement: Text::plain(b""),
+            tags: Vec::new(),
+            fields: Vec::new(),
+            canonical_key: Canonical(b""),
+        }
     }
 
     /// Empty parts for another input, in the same buffers.
@@ -61,28 +68,57 @@ impl<'a> Parts<'a> {
             .into_iter()
             .map(|_| TagRef { key: Text::plain(b""), value: Text::plain(b"") })
             .collect();
-        let empty = |_| FieldRef { key: Text::plain(b""), value: super::FieldValueRef::Boolean(false) };
+        let empty = |_| FieldRef::new(Text::plain(b""), super::FieldValueRef::Boolean(false));
         let fields = self.fields.into_iter().map(empty).collect();
-        Parts { measurement: Text::plain(b""), tags, fields }
+        Parts { tags, fields, ..Parts::new() }
     }
 
     pub(super) fn clear(&mut self) {
         self.tags.clear();
         self.fields.clear();
+        self.canonical_key = Canonical(b"");
     }
 
     pub(super) fn point(&self, time: PointTime) -> PointRef<'_, 'a> {
-        PointRef { measurement: self.measurement, tags: &self.tags, fields: &self.fields, time }
+        PointRef {
+            measurement: self.measurement,
+            tags: &self.tags,
+            fields: &self.fields,
+            time,
+            canonical_key: self.canonical_key,
+        }
+    }
+
+    /// Whether the tags are sorted by key, and every key is there once.
+    pub(super) fn tags_ascend(&self) -> bool {
+        let ascending = |pair: &[TagRef<'_>]| matches!(pair, [left, right] if left.key < right.key);
+        self.tags.windows(2).all(ascending)
+    }
+
+    /// Sorts the fields by key. Of those with one key, the last in the line stays.
+    pub(super) fn sort_fields(&mut self) {
+        let ascending = |pair: &[FieldRef<'_>]| matches!(pair, [left, right] if left.key < right.key);
+        if self.fields.windows(2).all(ascending) {
+            return;
+        }
+        // The sort keeps the order of equal keys.
+        self.fields.sort_by_key(|field| field.key);
+        self.fields.dedup_by(|later, earlier| {
+            let repeated = later.key == earlier.key;
+            if repeated {
+                *earlier = *later;
+            }
+            repeated
+        });
     }
 
     /// Sorts the tags by key and reports whether every key is there once.
     pub(super) fn sort_tags(&mut self) -> bool {
-        let ascending = |pair: &[TagRef<'_>]| matches!(pair, [left, right] if left.key < right.key);
-        if self.tags.windows(2).all(ascending) {
+        if self.tags_ascend() {
             return true;
         }
         self.tags.sort_by_key(|tag| tag.key);
-        self.tags.windows(2).all(ascending)
+        self.tags_ascend()
     }
 }
 

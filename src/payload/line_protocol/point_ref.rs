@@ -1,5 +1,6 @@
 //! A point as it stands in a line.
 
+use std::fmt;
 use std::str::Utf8Error;
 
 use super::text::Text;
@@ -21,6 +22,31 @@ pub struct FieldRef<'a> {
     pub key: Text<'a>,
     /// The field's value.
     pub value: FieldValueRef<'a>,
+    /// `key=value` as it stands in the line, if that is how it is written canonically.
+    pub(super) canonical: Canonical<'a>,
+}
+
+/// A piece of a line that need not be written again, because it stands there in the canonical form; empty where that
+/// is not known. It adds nothing to what the piece means, and so does not count in comparisons.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Canonical<'a>(pub(super) &'a [u8]);
+
+impl PartialEq for Canonical<'_> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Canonical<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
+}
+
+impl<'a> FieldRef<'a> {
+    pub(super) const fn new(key: Text<'a>, value: FieldValueRef<'a>) -> Self {
+        Self { key, value, canonical: Canonical(b"") }
+    }
 }
 
 /// The value of a field, borrowed from its line.
@@ -65,6 +91,8 @@ pub struct PointRef<'p, 'a> {
     pub(super) tags: &'p [TagRef<'a>],
     pub(super) fields: &'p [FieldRef<'a>],
     pub(super) time: PointTime,
+    /// Measurement and tags as they start the line, if that is how they are written canonically.
+    pub(super) canonical_key: Canonical<'a>,
 }
 
 impl<'p, 'a> PointRef<'p, 'a> {

@@ -10,6 +10,11 @@ pub(crate) trait Row {
     fn tags(&self) -> impl Iterator<Item = TagRef<'_>>;
     fn fields(&self) -> impl Iterator<Item = FieldRef<'_>>;
     fn time(&self) -> Option<PointTime>;
+
+    /// Measurement and tags as they are written canonically, if that is known; else nothing.
+    fn canonical_key(&self) -> &[u8] {
+        b""
+    }
 }
 
 impl Row for Point {
@@ -33,7 +38,7 @@ impl Row for Point {
                 FieldValue::Boolean(value) => FieldValueRef::Boolean(*value),
                 FieldValue::String(value) => FieldValueRef::String(Text::plain(value.as_bytes())),
             };
-            FieldRef { key: Text::plain(key.as_bytes()), value }
+            FieldRef::new(Text::plain(key.as_bytes()), value)
         })
     }
 
@@ -69,5 +74,9 @@ impl Row for PointRef<'_, '_> {
 
     fn time(&self) -> Option<PointTime> {
         Some(PointRef::time(self))
+    }
+
+    fn canonical_key(&self) -> &[u8] {
+        self.canonical_key.0
     }
 }

@@ -7,9 +7,10 @@ use super::limits::{
     FIELD_SEPARATOR_LENGTH, MAX_KEY_LENGTH, MAX_STRING_LENGTH, MAX_TIME, MIN_TIME, RESERVED_TAG_KEYS,
 };
 use super::line_writer::{LineWriter, NonFinite, Skipped};
+use super::number;
 use super::options::ParseOptions;
 use super::parser::Parser;
-use super::point_ref::{FieldRef, FieldValueRef, PointRef, TagRef};
+use super::point_ref::{Canonical, FieldRef, FieldValueRef, PointRef, TagRef};
 use super::row::Row;
 use super::text::Text;
 use super::write_error::WriteError;
@@ -39,7 +40,8 @@ impl RowWriter {
             if self.options.dialect == Dialect::V2Server && !(MIN_TIME..=MAX_TIME).contains(&time) {
                 return Err(WriteError::TimeOutOfRange);
             }
-            append(out, format_args!(" {}", time.to_precision(self.options.precision)));
+            out.push(b' ');
+            number::write_integer(time.to_precision(self.options.precision), out);
         }
         let line = out.get(self.start..).unwrap_or_default();
         if odd && !self.reads_back(row, line) {
@@ -55,6 +57,11 @@ impl RowWriter {
         skipped: &mut Skipped,
         out: &mut Vec<u8>,
     ) -> Result<bool, WriteError> {
+        if self.options.dialect == Dialect::V2Server && !row.canonical_key().is_empty() {
+            out.extend_from_slice(row.canonical_key());
+            self.check_key_length(out.len() - self.start)?;
+            return Ok(false);
+        }
         let [measurement_escapes, key_escapes, ..] = self.escapes();
         let measurement = row.measurement();
         if measurement.is_empty() {
@@ -91,7 +98,16 @@ impl RowWriter {
         let key_length = out.len() - self.start;
         let mut separator = b' ';
         let mut odd = false;
-        for FieldRef { key, value } in row.fields() {
+        for FieldRef { key, value, canonical: Canonical(text) } in row.fields() {
+            if self.options.dialect == Dialect::V2Server
+                && !text.is_empty()
+                && key_length + FIELD_SEPARATOR_LENGTH + text.len() <= MAX_KEY_LENGTH
+            {
+                out.push(separator);
+                separator = b',';
+                out.extend_from_slice(text);
+                continue;
+            }
             if let FieldValueRef::Float(value) = value
                 && !value.is_finite()
             {
@@ -143,7 +159,10 @@ impl RowWriter {
     fn write_value(&self, value: FieldValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
         match value {
             FieldValueRef::Float(value) => float_text::write(value, self.options.dialect, out),
-            FieldValueRef::Integer(value) => append(out, format_args!("{value}i")),
+            FieldValueRef::Integer(value) => {
+                number::write_integer(value, out);
+                out.push(b'i');
+            }
             FieldValueRef::Unsigned(value) => append(out, format_args!("{value}u")),
             FieldValueRef::Boolean(value) => append(out, format_args!("{value}")),
             FieldValueRef::String(text) => {

@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
         let raw = self.raw_value()?;
         let more = self.after_value()?;
         let value = raw.value().map_err(|reason| Fault::new(start, reason))?;
-        parts.fields.push(FieldRef { key, value });
+        parts.fields.push(FieldRef::new(key, value));
         Ok(more)
     }
 

@@ -95,7 +95,7 @@ pub(super) fn read<'a>(
             Ok(_) if key.is_empty() => {
                 unstorable = unstorable.or(Some(Fault::new(start, Reason::MissingFieldKey)));
             }
-            Ok(value) => parts.fields.push(FieldRef { key: Text::new(key, Escapes::ServerFieldKey), value }),
+            Ok(value) => parts.fields.push(FieldRef::new(Text::new(key, Escapes::ServerFieldKey), value)),
             Err(reason) => unstorable = unstorable.or(Some(Fault::new(at, reason))),
         }
         start = at + length + 1;

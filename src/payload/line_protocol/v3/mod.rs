@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         let read = value::read(self.rest()).map_err(|reason| Fault::new(self.at, reason))?;
         let Some((value, length)) = read else { return Ok(false) };
         self.at += length;
-        parts.fields.push(FieldRef { key, value });
+        parts.fields.push(FieldRef::new(key, value));
         Ok(true)
     }
 

@@ -113,7 +113,7 @@ impl Stream {
         let mut index = 0;
         let reading = ParseOptions::new(options.dialect, clock).precision(options.precision);
         let mut parser = Parser::new(body, reading);
-        while let Some(point) = parser.next_point() {
+        while let Some(point) = parser.next_sorted_point() {
             let pushed = match point {
                 Ok(point) => batch.push(&point).map_err(|error| parser.unstorable(&error)),
                 Err(error) => Err(error),

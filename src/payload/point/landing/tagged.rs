@@ -43,6 +43,10 @@ impl<R: Row> Row for Tagged<'_, R> {
     fn time(&self) -> Option<PointTime> {
         self.row.time().or(Some(self.clock))
     }
+
+    fn canonical_key(&self) -> &[u8] {
+        if self.options.default_tags.is_empty() { self.row.canonical_key() } else { b"" }
+    }
 }
 
 fn tag<'t>((key, value): (&'t str, &'t str)) -> TagRef<'t> {
