@@ -133,16 +133,27 @@ impl<'a> PutRecord<'a> {
 pub(crate) fn hash_keys(records: &[PutRecord<'_>]) -> Vec<HashKey> {
     let known = |record: &PutRecord<'_>| record.explicit_hash_key.or(record.key.hash_key);
     let mut hash_keys: Vec<_> = records.iter().map(|record| known(record).unwrap_or(HashKey::MIN)).collect();
-    let unknown = records
-        .iter()
-        .enumerate()
-        .filter(|(_, record)| known(record).is_none() && record.key.validate().is_ok())
+    // Records of one key often follow each other: its hash key is computed for the first of them.
+    let repeats = |index: usize, record: &PutRecord<'_>| {
+        let before = index.checked_sub(1).and_then(|before| records.get(before));
+        before.is_some_and(|before| known(before).is_none() && before.key.text == record.key.text)
+    };
+    let unknown = records.iter().enumerate().filter(|(_, record)| known(record).is_none());
+    let distinct = unknown
+        .clone()
+        .filter(|(index, record)| !repeats(*index, record) && record.key.validate().is_ok())
         .map(|(index, record)| (index, record.key.text));
-    HashKey::of_each(unknown, |index, computed| {
+    HashKey::of_each(distinct, |index, computed| {
         if let Some(hash_key) = hash_keys.get_mut(index) {
             *hash_key = computed;
         }
     });
+    for (index, _) in unknown.filter(|(index, record)| repeats(*index, record)) {
+        let before = index.checked_sub(1).and_then(|before| hash_keys.get(before)).copied();
+        if let (Some(hash_key), Some(before)) = (hash_keys.get_mut(index), before) {
+            *hash_key = before;
+        }
+    }
     hash_keys
 }
 
@@ -193,5 +204,37 @@ impl<E> PutRecords<E> {
     /// All puts, if every record went in; else the first error.
     pub fn all(self) -> Result<Vec<Put>, E> {
         self.results.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn hash_keys_are_those_of_each_record_by_itself(
+            kinds in prop::collection::vec((0_usize..3, 0_usize..4), 0..60)
+        ) {
+            let long = "x".repeat(300);
+            let texts = ["a", "b", &long];
+            let hashed = ["a", "b"].map(|text| PartitionKey::new(text).unwrap());
+            let explicit = HashKey::from(7);
+            let records: Vec<_> = kinds
+                .iter()
+                .map(|&(text, kind)| match (kind, hashed.get(text)) {
+                    (0, Some(key)) => PutRecord::new(key, b""),
+                    (1, _) => PutRecord::new(texts[text], b"").explicit_hash_key(explicit),
+                    _ => PutRecord::new(texts[text], b""),
+                })
+                .collect();
+            let expected = records.iter().map(|record| match record.explicit_hash_key {
+                Some(explicit) => explicit,
+                None if record.key.validate().is_err() => HashKey::MIN,
+                None => HashKey::of(record.key.text),
+            });
+            prop_assert_eq!(hash_keys(&records), expected.collect::<Vec<_>>());
+        }
     }
 }

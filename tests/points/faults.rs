@@ -8,7 +8,7 @@ use riverbed::point::{LineOptions, PointOptions, PutLineError, WriteLinesError};
 use riverbed::testing::Disk;
 use riverbed::{Durability, PutError, StreamOptions};
 
-use crate::support::{options, sorted_lines};
+use crate::support::{options, sorted_lines, stored};
 
 fn body(round: usize, lines: usize) -> Vec<String> {
     (0..lines).map(|line| format!("m,series={} line={line}i,round={round}i 1", line % 7)).collect()
@@ -80,6 +80,13 @@ fn a_full_disk_says_which_lines_are_not_in_so_that_each_lands_once() {
     assert!(!again.is_empty());
     disk.set_capacity(None);
     stream.write_line_protocol(again.join("\n"), &options).unwrap();
+    // None has overtaken another of its series.
+    for series in 0..7 {
+        let start = format!("m,series={series} ");
+        let of_series = |line: &&String| line.starts_with(&start);
+        let found: Vec<_> = stored(&stream).iter().map(|stored| stored.text().to_owned()).collect();
+        assert!(found.iter().filter(of_series).eq(expected.iter().filter(of_series)), "series {series}");
+    }
     expected.sort();
     assert!(sorted_lines(&stream) == expected, "a line is missing or there twice");
 }

@@ -134,26 +134,6 @@ pub(super) fn common<'a>(text: &'a [u8]) -> Option<Number<'a>> {
     Some(Number { value: FieldValueRef::Float(value), length: number.len(), is_canonical })
 }
 
-/// Appends a whole number in decimal.
-pub(super) fn write_integer(value: i64, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    let mut digits = [b'0'; 20];
-    let mut rest = value.unsigned_abs();
-    let mut length = 0;
-    for place in digits.iter_mut().rev() {
-        // The remainder of a division by ten is a digit.
-        *place += u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        length += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
-}
-
 /// How many bytes of an exponent `text` starts with, perhaps none; `None` for half an exponent.
 fn exponent_length(text: &[u8]) -> Option<usize> {
     let Some((b'e' | b'E', rest)) = text.split_first() else { return Some(0) };
@@ -236,13 +216,6 @@ mod tests {
             if let Some(number) = common(text.as_bytes()).filter(|number| number.is_canonical) {
                 prop_assert_eq!(written(number.value), &text[..number.length]);
             }
-        }
-
-        #[test]
-        fn whole_numbers_are_written_as_they_are(value in any::<i64>(), shift in 0_u32..64) {
-            let mut out = Vec::new();
-            write_integer(value >> shift, &mut out);
-            prop_assert_eq!(String::from_utf8(out).unwrap(), (value >> shift).to_string());
         }
     }
 

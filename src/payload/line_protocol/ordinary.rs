@@ -13,7 +13,7 @@ use super::parts::Parts;
 use super::point_ref::{Canonical, FieldRef, FieldValueRef, TagRef};
 use super::swar;
 use super::text::Text;
-use crate::payload::point::PointTime;
+use crate::payload::point::{PointTime, Precision};
 
 /// Longer lines are left to the dialects, so that none of their limits on lengths matters here.
 const MAX_LINE_LENGTH: usize = 65_000;
@@ -69,7 +69,13 @@ pub(super) fn read<'a>(
     let mut timestamp = None;
     if take_byte(&mut rest, b' ').is_some() {
         take_spaces(&mut rest);
+        let text = rest;
         timestamp = Some(take_timestamp(&mut rest)?);
+        let text = text.get(..text.len() - rest.len())?;
+        // Without a sign or zeros in front there is but one way to write it.
+        if options.precision == Precision::Nanoseconds && matches!(text, [b'1'..=b'9', ..]) {
+            parts.canonical_time = Canonical(text);
+        }
         take_spaces(&mut rest);
     }
     let ended = rest.is_empty() || take_byte(&mut rest, b'\n').is_some();

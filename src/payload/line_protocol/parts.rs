@@ -13,6 +13,8 @@ pub(super) struct Parts<'a> {
     pub(super) fields: Vec<FieldRef<'a>>,
     /// Measurement and tags as they stand in the line, if that is how they are written canonically.
     pub(super) canonical_key: Canonical<'a>,
+    /// The timestamp as it stands in the line, if it counts nanoseconds and is written canonically.
+    pub(super) canonical_time: Canonical<'a>,
 }
 
 /// What is wrong, and where: a byte offset in the input.
@@ -56,6 +58,7 @@ impl<'a> Parts<'a> {
             tags: Vec::new(),
             fields: Vec::new(),
             canonical_key: Canonical(b""),
+            canonical_time: Canonical(b""),
         }
     }
 
@@ -77,6 +80,7 @@ impl<'a> Parts<'a> {
         self.tags.clear();
         self.fields.clear();
         self.canonical_key = Canonical(b"");
+        self.canonical_time = Canonical(b"");
     }
 
     pub(super) fn point(&self, time: PointTime) -> PointRef<'_, 'a> {
@@ -86,6 +90,7 @@ impl<'a> Parts<'a> {
             fields: &self.fields,
             time,
             canonical_key: self.canonical_key,
+            canonical_time: self.canonical_time,
         }
     }
 

@@ -93,6 +93,8 @@ pub struct PointRef<'p, 'a> {
     pub(super) time: PointTime,
     /// Measurement and tags as they start the line, if that is how they are written canonically.
     pub(super) canonical_key: Canonical<'a>,
+    /// The timestamp as it ends the line, if it counts nanoseconds and is written canonically.
+    pub(super) canonical_time: Canonical<'a>,
 }
 
 impl<'p, 'a> PointRef<'p, 'a> {

@@ -15,6 +15,11 @@ pub(crate) trait Row {
     fn canonical_key(&self) -> &[u8] {
         b""
     }
+
+    /// The timestamp in nanoseconds as it is written canonically, if that is known; else nothing.
+    fn canonical_time(&self) -> &[u8] {
+        b""
+    }
 }
 
 impl Row for Point {
@@ -78,5 +83,9 @@ impl Row for PointRef<'_, '_> {
 
     fn canonical_key(&self) -> &[u8] {
         self.canonical_key.0
+    }
+
+    fn canonical_time(&self) -> &[u8] {
+        self.canonical_time.0
     }
 }

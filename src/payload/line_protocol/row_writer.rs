@@ -7,14 +7,13 @@ use super::limits::{
     FIELD_SEPARATOR_LENGTH, MAX_KEY_LENGTH, MAX_STRING_LENGTH, MAX_TIME, MIN_TIME, RESERVED_TAG_KEYS,
 };
 use super::line_writer::{LineWriter, NonFinite, Skipped};
-use super::number;
 use super::options::ParseOptions;
 use super::parser::Parser;
 use super::point_ref::{Canonical, FieldRef, FieldValueRef, PointRef, TagRef};
 use super::row::Row;
 use super::text::Text;
 use super::write_error::WriteError;
-use crate::payload::point::PointTime;
+use crate::payload::point::{PointTime, Precision};
 
 /// What was written of a row.
 pub(crate) struct WrittenRow {
@@ -41,7 +40,12 @@ impl RowWriter {
                 return Err(WriteError::TimeOutOfRange);
             }
             out.push(b' ');
-            number::write_integer(time.to_precision(self.options.precision), out);
+            match row.canonical_time() {
+                text if !text.is_empty() && self.options.precision == Precision::Nanoseconds => {
+                    out.extend_from_slice(text);
+                }
+                _ => append(out, format_args!("{}", time.to_precision(self.options.precision))),
+            }
         }
         let line = out.get(self.start..).unwrap_or_default();
         if odd && !self.reads_back(row, line) {
@@ -159,10 +163,7 @@ impl RowWriter {
     fn write_value(&self, value: FieldValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
         match value {
             FieldValueRef::Float(value) => float_text::write(value, self.options.dialect, out),
-            FieldValueRef::Integer(value) => {
-                number::write_integer(value, out);
-                out.push(b'i');
-            }
+            FieldValueRef::Integer(value) => append(out, format_args!("{value}i")),
             FieldValueRef::Unsigned(value) => append(out, format_args!("{value}u")),
             FieldValueRef::Boolean(value) => append(out, format_args!("{value}")),
             FieldValueRef::String(text) => {

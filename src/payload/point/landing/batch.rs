@@ -1,5 +1,6 @@
 //! Points on their way into a stream.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::options::PointOptions;
@@ -24,6 +25,8 @@ pub(super) struct PointBatch<'o> {
 struct Place {
     line: Range<usize>,
     series_key_length: usize,
+    /// It is of the same series as the point before.
+    repeats: bool,
     made_key: Option<Range<usize>>,
 }
 
@@ -50,32 +53,45 @@ impl<'o> PointBatch<'o> {
         let row = Tagged { row, options: self.options, clock: self.clock };
         let series_key_length = self.writer.write_row(&row, &mut self.lines)?.key_length;
         let line = start..self.lines.len();
-        let made_key = match partition_key(series_key(&self.lines, &line, series_key_length)) {
-            std::borrow::Cow::Borrowed(_) => None,
-            std::borrow::Cow::Owned(made) => {
+        let key = series_key(&self.lines, &line, series_key_length);
+        // The points of a series often follow each other.
+        let repeats = self.points.last().is_some_and(|last| self.series_key(last) == key);
+        let made_key = if repeats { Cow::Borrowed("") } else { partition_key(key) };
+        let made_key = match made_key {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(made) => {
                 let start = self.made_keys.len();
                 self.made_keys.push_str(&made);
                 Some(start..self.made_keys.len())
             }
         };
-        self.points.push(Place { line, series_key_length, made_key });
+        self.points.push(Place { line, series_key_length, repeats, made_key });
         Ok(())
+    }
+
+    fn series_key(&self, place: &Place) -> &[u8] {
+        series_key(&self.lines, &place.line, place.series_key_length)
     }
 
     /// The records to put, one for each point, in order.
     pub(super) fn records(&self) -> Vec<PutRecord<'_>> {
-        self.points.iter().map(|place| self.record(place)).collect()
+        let mut key = "";
+        let record = |place: &'_ Place| {
+            if !place.repeats {
+                key = self.partition_key(place);
+            }
+            let record = PutRecord::new(key, self.lines.get(place.line.clone()).unwrap_or_default());
+            self.options.durability.map_or(record, |durability| record.durability(durability))
+        };
+        self.points.iter().map(record).collect()
     }
 
-    fn record(&self, place: &Place) -> PutRecord<'_> {
-        let key = match &place.made_key {
+    fn partition_key(&self, place: &Place) -> &str {
+        match &place.made_key {
             Some(range) => self.made_keys.get(range.clone()).unwrap_or_default(),
             // A key that is not UTF-8 has one made for it.
-            None => std::str::from_utf8(series_key(&self.lines, &place.line, place.series_key_length))
-                .unwrap_or_default(),
-        };
-        let record = PutRecord::new(key, self.lines.get(place.line.clone()).unwrap_or_default());
-        self.options.durability.map_or(record, |durability| record.durability(durability))
+            None => std::str::from_utf8(self.series_key(place)).unwrap_or_default(),
+        }
     }
 }
 

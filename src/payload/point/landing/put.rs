@@ -47,12 +47,13 @@ impl Stream {
         let options = PointOptions::default();
         let mut batch = PointBatch::new(&options, self.point_clock());
         batch.push(point)?;
-        let mut results = self.put_records(&batch.records()).into_results();
+        let mut results = self.put_records_in_order(&batch.records()).into_results();
         Ok(results.pop().unwrap_or(Err(PutError::Closed))?)
     }
 
-    /// Puts many points: one result for each, in order, as [`put_records`](Self::put_records) gives them. A point that is
-    /// no line of line protocol does not keep the others back.
+    /// Puts many points: one result for each, in order, as [`put_records_in_order`](Self::put_records_in_order) gives them:
+    /// points that the stream did not take can be put again without having been overtaken by others of their series. A
+    /// point that is no line of line protocol does not keep the others back.
     pub fn put_points<P: Borrow<Point>>(
         &self,
         points: impl IntoIterator<Item = P>,
@@ -65,7 +66,7 @@ impl Stream {
                 refused.push((index, error.into()));
             }
         }
-        joined(refused, self.put_records(&batch.records()))
+        joined(refused, self.put_records_in_order(&batch.records()))
     }
 
     /// Puts the points of a body of line protocol. `Ok` means that every line went in, and tells where, in order.
@@ -98,7 +99,7 @@ impl Stream {
     /// [`WriteLinesError::Refused`] when there are bad lines and nothing was put; [`WriteLinesError::Partial`] when some
     /// lines were put and others not, with a result for each. Not even without `accept_partial` is that ruled out: a
     /// disk that is full or a shard that fails can be found out only by putting, and what went in before stays. Put the
-    /// lines again whose result is an error, not the whole body.
+    /// lines again whose result is an error, not the whole body: no later line of their series has overtaken them.
     pub fn write_line_protocol(
         &self,
         body: impl AsRef<[u8]>,
@@ -126,7 +127,7 @@ impl Stream {
                 lines: bad.into_iter().map(|(_, error)| error).collect(),
             });
         }
-        let puts = self.put_records(&batch.records());
+        let puts = self.put_records_in_order(&batch.records());
         if bad.is_empty() && puts.failed_record_count() == 0 {
             return Ok(puts.into_results().into_iter().flatten().collect());
         }

@@ -47,6 +47,10 @@ impl<R: Row> Row for Tagged<'_, R> {
     fn canonical_key(&self) -> &[u8] {
         if self.options.default_tags.is_empty() { self.row.canonical_key() } else { b"" }
     }
+
+    fn canonical_time(&self) -> &[u8] {
+        self.row.canonical_time()
+    }
 }
 
 fn tag<'t>((key, value): (&'t str, &'t str)) -> TagRef<'t> {
