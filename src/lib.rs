@@ -83,6 +83,8 @@ pub use store::error::{CloseError, CreateStreamError, OpenError, StreamError};
 pub use store::handle::Store;
 pub use store::name::NameError;
 pub use store::options::{Maintenance, RecoveryProgress, StoreOptions, StreamOptions};
+pub use store::read_only::ReadOnlyStore;
+pub use store::read_only_stream::ReadOnlyStream;
 pub use store::reshard::ReshardError;
 pub use store::stream_handle::{RetentionError, ShardInfo, ShardStats, Stream, TrimStreamError};
 pub use store::verify::plan::{LeftAlone, RepairAction, RepairKind, RepairPlan};

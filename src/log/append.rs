@@ -305,6 +305,12 @@ impl Appender {
         self.sync_due = None;
     }
 
+    /// Takes note of how far the process has come that does the appending.
+    pub(crate) fn note_followed(&mut self, next: u64, last_time: Timestamp) {
+        self.next = next;
+        self.last_time = last_time;
+    }
+
     /// Takes no more appends. Returns the active segment.
     pub(crate) fn close(&mut self) -> Option<Arc<Segment>> {
         self.gate = Gate::Closed { ended: self.gate.has_ended() };

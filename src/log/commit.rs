@@ -167,6 +167,11 @@ impl Commit {
         state
     }
 
+    /// Takes note of how far another process has made its records durable.
+    pub(crate) fn note_followed(&self, durable: u64) {
+        self.state.lock().durable = durable;
+    }
+
     /// Wakes everybody who waits for records: there will be no more.
     pub(crate) fn close(&self) {
         let watchers = {

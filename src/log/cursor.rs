@@ -144,12 +144,18 @@ impl Cursor {
         level: ReadLevel,
     ) -> Result<Self, CursorError> {
         let mut cursor = Self { log, check, level, place: None, passed: None };
+        cursor.log.catch_up()?;
         loop {
             let trim = cursor.log.list().trim();
             match cursor.seek(start) {
                 Ok(()) => return Ok(cursor),
-                // Removed between looking and opening: look again.
-                Err(CursorError::Io(_)) if cursor.log.list().trim() > trim => {}
+                Err(CursorError::Io(error)) => {
+                    cursor.log.catch_up()?;
+                    if cursor.log.list().trim() <= trim {
+                        return Err(error.into());
+                    }
+                    // Removed between looking and opening: look again.
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -328,8 +334,10 @@ impl Cursor {
 
     /// Finds more to read: what was published since, or the next segment. Returns whether there is any.
     fn advance(&mut self) -> Result<bool, CursorError> {
+        let mut caught_up = false;
         loop {
             match (self.look(), &mut self.place) {
+                (Look::Nothing, _) if !caught_up && self.log.catch_up()? => caught_up = true,
                 (Look::Nothing, _) => return Ok(false),
                 (Look::Frames { limit }, Some(place)) => {
                     place.owner = Owner::new(Arc::clone(place.owner.region()), limit);
@@ -339,8 +347,13 @@ impl Cursor {
                     let ordinal = segment.ordinal();
                     match self.open(segment) {
                         Ok(place) => self.place = Some(place),
-                        // Removed between looking and opening: look again.
-                        Err(CursorError::Io(_)) if ordinal < self.log.list().trim() => {}
+                        Err(CursorError::Io(error)) => {
+                            self.log.catch_up()?;
+                            if ordinal >= self.log.list().trim() {
+                                return Err(error.into());
+                            }
+                            // Removed between looking and opening: look again.
+                        }
                         Err(error) => return Err(error),
                     }
                 }
@@ -383,6 +396,14 @@ impl Cursor {
     pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, CursorError> {
         if self.is_ready() || self.advance()? {
             return Ok(true);
+        }
+        if let Some(mut backoff) = self.log.polling(deadline) {
+            while !self.log.is_gone() && backoff.pause() {
+                if self.advance()? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
         }
         let arrived = || !matches!(self.look(), Look::Nothing);
         match self.level {

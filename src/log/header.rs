@@ -158,6 +158,22 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// What the slot of a segment says that starts at `base` and has nothing durable.
+    pub(crate) fn blank(base: u64) -> Self {
+        Self {
+            generation: 0,
+            state: SlotState::Open,
+            base,
+            end: HEADER_LEN as u64,
+            next: base,
+            frames: 0,
+            first_time: Timestamp::EPOCH,
+            last_time: Timestamp::EPOCH,
+            successor_base: base,
+            trim: 0,
+        }
+    }
+
     pub(crate) fn encode(&self, signature: Signature) -> [u8; SLOT_LEN] {
         let state: u64 = match self.state {
             SlotState::Open => 1,

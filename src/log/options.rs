@@ -1,6 +1,7 @@
 //! What all logs of one store share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sys::clock::Clock;
 use crate::sys::storage::Storage;
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) first_segment_len: u64,
     /// Length that doubling stops at.
     pub(crate) max_segment_len: u64,
+    /// How long to sleep at the most between two looks at what another process writes.
+    pub(crate) poll_interval: Duration,
 }
 
 impl Context {

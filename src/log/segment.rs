@@ -34,6 +34,17 @@ impl Extent {
     pub(crate) fn empty(base: u64, time: Timestamp) -> Self {
         Self { end: HEADER_LEN, next: base, frames: 0, first_time: time, last_time: time }
     }
+
+    /// Of what is durable by this slot.
+    pub(crate) fn of(slot: &Slot) -> Self {
+        Self {
+            end: usize::try_from(slot.end).unwrap_or(usize::MAX),
+            next: slot.next,
+            frames: slot.frames,
+            first_time: slot.first_time,
+            last_time: slot.last_time,
+        }
+    }
 }
 
 /// One file of frames. Shared between the shard's writer, its readers and whoever syncs it.
@@ -98,6 +109,11 @@ impl Segment {
     /// A segment that will not be written any more.
     pub(crate) fn sealed(path: PathBuf, identity: Identity, slot: Slot, page: usize, extent: Extent) -> Self {
         Self::new(path, identity, slot, page, extent, None, Mapped::OnDemand(Weak::new()))
+    }
+
+    /// A segment that another process may still write, known so far up to the watermark in `slot`.
+    pub(crate) fn followed(path: PathBuf, identity: Identity, slot: Slot, region: Arc<Region>) -> Self {
+        Self::new(path, identity, slot, 0, Extent::of(&slot), None, Mapped::Live(region))
     }
 
     fn new(
@@ -169,6 +185,20 @@ impl Segment {
         self.progress.last_time.store(time.as_nanos(), Ordering::Relaxed);
         self.progress.next.store(next, Ordering::Relaxed);
         self.progress.end.store(end, Ordering::Release);
+    }
+
+    /// Notes how far another process has come.
+    pub(crate) fn note_extent(&self, extent: &Extent) {
+        self.progress.first_time.store(extent.first_time.as_nanos(), Ordering::Relaxed);
+        self.progress.frames.store(extent.frames, Ordering::Relaxed);
+        self.progress.last_time.store(extent.last_time.as_nanos(), Ordering::Relaxed);
+        self.progress.next.store(extent.next, Ordering::Relaxed);
+        self.progress.end.store(extent.end, Ordering::Release);
+    }
+
+    /// Notes how far another process has made it durable.
+    pub(crate) fn note_durable(&self, end: usize) {
+        self.durable_end.fetch_max(end, Ordering::AcqRel);
     }
 
     /// Frames before this offset are on disk.

@@ -1,5 +1,6 @@
 //! The log of one shard.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -14,11 +15,13 @@ use crate::sys::storage::remove_if_there;
 use super::append::{Ahead, AppendError, Appender, Gate, Place, StartingPoint};
 use super::commit::Commit;
 use super::durability::Durability;
+use super::follow::{Backoff, Follow};
 use super::frame::Draft;
 use super::header::SlotState;
 use super::list::SegmentList;
 use super::options::Context;
 use super::prepare::{self, Preparation};
+use super::recovery::Recovered;
 use super::segment::Segment;
 use super::shard_dir::ShardDir;
 
@@ -40,6 +43,8 @@ pub(crate) struct ShardLog {
     pub(super) trimming: Mutex<()>,
     /// The stream is being deleted: its files are not this log's any more.
     abandoned: AtomicBool,
+    /// Another process appends; this one follows.
+    follow: Option<Follow>,
 }
 
 impl ShardLog {
@@ -50,11 +55,32 @@ impl ShardLog {
         list: SegmentList,
         start: StartingPoint,
     ) -> Arc<Self> {
+        Arc::new(Self::assemble(context, dir, shard, list, start))
+    }
+
+    /// The log in `dir`, which another process writes: what it has is found out by [`catch_up`](Self::catch_up). It takes
+    /// no appends. The first record ever has the counter `first`.
+    pub(crate) fn followed(context: Arc<Context>, dir: PathBuf, shard: u32, first: u64) -> Arc<Self> {
+        let start = Recovered::empty(&context, first).start;
+        let dir = ShardDir::new(dir, true);
+        let mut log = Self::assemble(context, dir, shard, SegmentList::default(), start);
+        log.follow = Some(Follow::new(shard, first));
+        drop(log.appender.get_mut().close());
+        Arc::new(log)
+    }
+
+    fn assemble(
+        context: Arc<Context>,
+        dir: ShardDir,
+        shard: u32,
+        list: SegmentList,
+        start: StartingPoint,
+    ) -> Self {
         let commit = Commit::new(start.next);
         if start.ended {
             commit.close();
         }
-        Arc::new(Self {
+        Self {
             context,
             dir,
             shard,
@@ -66,7 +92,8 @@ impl ShardLog {
             appended: Condvar::new(),
             trimming: Mutex::new(()),
             abandoned: AtomicBool::new(false),
-        })
+            follow: None,
+        }
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -80,6 +107,31 @@ impl ShardLog {
     /// Why the shard takes no more writes, if a sync has failed.
     pub(crate) fn poison(&self) -> Option<&SyncError> {
         self.poison.get()
+    }
+
+    /// Brings a log that another process writes up to date: what a put in the other process has returned before is seen
+    /// afterwards. Returns whether this is such a log; to any other it does nothing.
+    pub(crate) fn catch_up(&self) -> Result<bool, IoError> {
+        match &self.follow {
+            Some(follow) => follow.catch_up(self).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// How to wait for what another process writes; `None` if that is this one.
+    pub(crate) fn polling(&self, deadline: Option<Instant>) -> Option<Backoff> {
+        self.follow.as_ref().map(|_| Backoff::new(self.context.poll_interval, deadline))
+    }
+
+    /// Whether the files of a log that another process writes have been removed, so that nothing more will come.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.follow.as_ref().is_some_and(Follow::is_gone)
+    }
+
+    /// Takes note of how far the other process has come.
+    pub(super) fn note_followed(&self, next: u64, last_time: Timestamp, durable: u64) {
+        self.appender.lock().note_followed(next, last_time);
+        self.commit.note_followed(durable);
     }
 
     /// The counter that the next record will get, and the time of the last one.

@@ -26,6 +26,7 @@ use super::manifest::{self, StreamManifest};
 use super::name;
 use super::open::{self, OpenStream, StreamEntry};
 use super::options::{Maintenance, StoreOptions, StreamOptions};
+use super::read_only::ReadOnlyStore;
 use super::stream_handle::Stream;
 use super::upkeep;
 use super::verify::plan::RepairPlan;
@@ -122,6 +123,15 @@ impl Store {
         Self::options().open(path)
     }
 
+    /// Opens the store in the directory `path` for reading only, with default options, whoever writes to it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As for [`StoreOptions::open_read_only`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<ReadOnlyStore, OpenError> {
+        Self::options().open_read_only(path)
+    }
+
     /// Options to open a store with.
     pub fn options() -> StoreOptions {
         StoreOptions::new()
@@ -184,6 +194,7 @@ impl Store {
             maps: MapCache::new(options.max_mapped_segments),
             first_segment_len: options.first_segment_len,
             max_segment_len: options.max_segment_len,
+            poll_interval: options.poll_interval,
         });
         let (streams, report) = open::open_streams(&options, &context, &layout)?;
         let cores: Vec<_> = streams.values().flatten().map(|open| Arc::clone(&open.core)).collect();

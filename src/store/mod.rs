@@ -8,6 +8,8 @@ pub(crate) mod manifest;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod options;
+pub(crate) mod read_only;
+pub(crate) mod read_only_stream;
 pub(crate) mod reshard;
 pub(crate) mod stream_handle;
 pub(crate) mod upkeep;

@@ -134,7 +134,7 @@ fn create_store(options: &StoreOptions, layout: &Layout) -> Result<(), OpenError
     Ok(())
 }
 
-fn check_manifest(storage: &dyn Storage, path: &Path) -> Result<StoreManifest, OpenError> {
+pub(crate) fn check_manifest(storage: &dyn Storage, path: &Path) -> Result<StoreManifest, OpenError> {
     let bytes = read_file(storage, path).map_err(IoError::context("read", path))?;
     manifest::decode(&bytes).map_err(|fault| match fault {
         ManifestFault::NewerFormat { found } => {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::log::durability::Durability;
 use crate::log::options::{MAX_SEGMENT_LEN, MIN_SEGMENT_LEN};
@@ -18,6 +19,7 @@ use crate::sys::storage::Storage;
 use super::error::OpenError;
 use super::handle::Store;
 use super::layout::Layout;
+use super::read_only::ReadOnlyStore;
 use super::verify::plan::RepairPlan;
 use super::verify::repair::{RepairError, RepairReport};
 use super::verify::{self, VerifyError, VerifyReport};
@@ -68,6 +70,7 @@ pub struct StoreOptions {
     pub(crate) max_segment_len: u64,
     pub(crate) max_mapped_segments: usize,
     pub(crate) maintenance: Maintenance,
+    pub(crate) poll_interval: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) on_recovery_progress: Option<OnProgress>,
@@ -84,6 +87,7 @@ impl Default for StoreOptions {
             max_segment_len: 64 * 1024 * 1024,
             max_mapped_segments: 256,
             maintenance: Maintenance::default(),
+            poll_interval: Duration::from_millis(1),
             clock: Arc::new(SystemClock::precise()),
             storage: Arc::new(OsStorage),
             on_recovery_progress: None,
@@ -137,6 +141,15 @@ impl StoreOptions {
     #[must_use]
     pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
         self.maintenance = maintenance;
+        self
+    }
+
+    /// How long who waits in a store that was [opened to be read only](Self::open_read_only) sleeps at the most between two
+    /// looks at it: 1 ms by default. One look costs some ten microseconds. Nobody writes into a store in order to wake
+    /// readers of other processes, so they look for themselves, often at first and then less.
+    #[must_use]
+    pub fn poll_interval(mut self, longest: Duration) -> Self {
+        self.poll_interval = longest;
         self
     }
 
@@ -203,6 +216,17 @@ impl StoreOptions {
 }
 
 impl StoreOptions {
+    /// Opens the store in the directory `path` for reading only: see [`ReadOnlyStore`]. Of the options, only
+    /// [`poll_interval`](Self::poll_interval) and [`clock`](Self::clock) are of use then.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NotFound`] when there is no store, [`OpenError::Damaged`] or [`OpenError::NewerFormat`] when its manifest
+    /// cannot be read, [`OpenError::Io`].
+    pub fn open_read_only(self, path: impl AsRef<Path>) -> Result<ReadOnlyStore, OpenError> {
+        ReadOnlyStore::open(self, path.as_ref().to_owned())
+    }
+
     /// Checks every byte of the store in the directory `path` without changing any. See [`Store::verify`].
     ///
     /// # Errors
@@ -231,6 +255,7 @@ impl fmt::Debug for StoreOptions {
             .field("max_segment_len", &self.max_segment_len)
             .field("max_mapped_segments", &self.max_mapped_segments)
             .field("maintenance", &self.maintenance)
+            .field("poll_interval", &self.poll_interval)
             .field("clock", &self.clock)
             .field("storage", &self.storage)
             .finish_non_exhaustive()

@@ -80,7 +80,7 @@ pub struct ShardInfo {
 }
 
 impl ShardInfo {
-    fn new(shard: &Shard) -> Self {
+    pub(super) fn new(shard: &Shard) -> Self {
         let lineage = shard.lineage;
         let number = |counter| SequenceNumber::new(counter, shard.id);
         Self {
@@ -173,7 +173,7 @@ pub struct ShardStats {
 }
 
 impl ShardStats {
-    fn new(shard_id: ShardId, stats: LogStats) -> Self {
+    pub(super) fn new(shard_id: ShardId, stats: LogStats) -> Self {
         let number = |counter| SequenceNumber::new(counter, shard_id);
         Self {
             shard_id,

@@ -12,6 +12,10 @@
 //!   with `Acquire` before a slice is made. It only moves forward.
 //! * **The header** is not reached through the mapping at all: it is read and written through the file.
 //!
+//! A region that another process writes ([`Region::followed`]) is mapped read-only and has no writer here. Its unpublished
+//! bytes are looked at in one place only, [`RegionFollower::ahead`]: a frame whose length word is there has been
+//! published by the other process and never changes, and where nothing was published, nothing but that word is read.
+//!
 //! What no program can rule out is another process that scribbles over or truncates the file. The writer's
 //! lock keeps other writers of ours away, readers of ours map read-only, nothing of ours ever shortens a
 //! mapped file; the rest is in `docs/DESIGN.md` under "Assumptions about the disk".
@@ -19,7 +23,7 @@
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use super::mapping::Mapping;
 use super::published::{Extent, Published};
@@ -62,6 +66,13 @@ impl Region {
         let region = Self::checked(map, start, end)?;
         region.published.close();
         Some(Arc::new(region))
+    }
+
+    /// A region that another process writes, of which `start..end` is published already, with what follows the rest.
+    pub(crate) fn followed(map: Mapping, start: usize, end: usize) -> Option<(Arc<Self>, RegionFollower)> {
+        let region = Arc::new(Self::checked(map, start, end)?);
+        let follower = RegionFollower { region: Arc::clone(&region), end };
+        Some((region, follower))
     }
 
     fn checked(map: Mapping, start: usize, end: usize) -> Option<Self> {
@@ -208,6 +219,51 @@ impl RegionWriter {
             limit: start + len,
             next: start + padded,
         })
+    }
+}
+
+/// Publishes in this process what another one has written.
+#[derive(Debug)]
+pub(crate) struct RegionFollower {
+    region: Arc<Region>,
+    end: usize,
+}
+
+impl RegionFollower {
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    /// The bytes behind the published end, as many as the length word there says, if they fit. `None` while there is no
+    /// such word. Whether they are a frame is for the caller to find out.
+    pub(crate) fn ahead(&self) -> Option<&[u8]> {
+        let room = self.region.capacity().checked_sub(self.end).filter(|&room| room >= LENGTH_WORD)?;
+        // SAFETY: `end + LENGTH_WORD <= capacity`, so the word lies inside the mapping.
+        let first = unsafe { self.region.base.add(self.end) };
+        // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it is mapped for as
+        // long as the region lives, and the process that writes it stores it atomically.
+        let word = unsafe { AtomicU32::from_ptr(first.as_ptr().cast()) };
+        // Together they are a load with `Acquire`, which by itself is not promised to work where memory is mapped read-only.
+        let length = u32::from_le(word.load(Ordering::Relaxed)) as usize;
+        fence(Ordering::Acquire);
+        if length == 0 {
+            return None;
+        }
+        // SAFETY: not longer than the rest of the mapping. The length word is published last, so what it counts was
+        // written before and does not change; after a power cut it may count bytes that are no frame, which nobody
+        // writes to either: a segment is not resumed behind bytes that are not zero.
+        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), length.min(room)) })
+    }
+
+    /// Publishes the `len` bytes behind the published end. Returns whether the region has as many.
+    #[must_use]
+    pub(crate) fn publish(&mut self, len: usize) -> bool {
+        let Some(end) = self.end.checked_add(len).filter(|&end| end <= self.region.capacity()) else {
+            return false;
+        };
+        self.end = end;
+        self.region.published.publish(end);
+        true
     }
 }
 

@@ -149,7 +149,7 @@ impl Id {
         data
     }
 
-    fn of(data: &[u8]) -> Option<Self> {
+    pub fn of(data: &[u8]) -> Option<Self> {
         let part = |at: usize| Some(u64::from_le_bytes(data.get(at..at + 8)?.try_into().ok()?));
         Some(Self { run: part(0)?, writer: part(8)?, index: part(16)? })
     }

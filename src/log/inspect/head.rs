@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::log::header::{
-    HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState,
-};
+use crate::log::header::{HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_OFFSET, Slot, SlotFact, SlotState};
+use crate::log::pages::read_pages;
 use crate::sys::storage::{Access, Storage, StorageFile};
 
 use super::fault::{FaultKind, Findings, Severity};
@@ -129,30 +128,4 @@ impl Head {
             }
         }
     }
-}
-
-type Pages = ([Result<Identity, IdentityFault>; 2], [SlotFact; 2]);
-
-fn read_pages(file: &dyn StorageFile, ordinal: u64, shard: u32) -> io::Result<Pages> {
-    let mut header = vec![0; HEADER_LEN];
-    let read = file.read_at(&mut header, 0)?;
-    header.truncate(read);
-    let (first, second) = header.split_at(PAGE.min(header.len()));
-    let identify = |page: &[u8]| {
-        let identity = Identity::decode(page)?;
-        // A file that was copied or renamed from elsewhere is not this shard's segment.
-        let here = identity.ordinal == ordinal && identity.shard == shard;
-        if here { Ok(identity) } else { Err(IdentityFault::Fields) }
-    };
-    let identities = [identify(first), identify(second)];
-    let Some(identity) = identities.iter().find_map(|page| page.as_ref().ok()) else {
-        return Ok((identities, [SlotFact::Blank; 2]));
-    };
-    let signature = identity.signature();
-    let slot_in = |page: &[u8]| match page.get(SLOT_OFFSET..).and_then(|rest| rest.first_chunk::<SLOT_LEN>())
-    {
-        Some(bytes) => Slot::decode(bytes, signature),
-        None => SlotFact::Damaged,
-    };
-    Ok((identities, [slot_in(first), slot_in(second)]))
 }

@@ -170,7 +170,7 @@ impl Found {
             });
         };
         let (kind, start) = match self.slots {
-            SlotFact::Valid(slot) => (kind_of(slot.state), extent_of(&slot)),
+            SlotFact::Valid(slot) => (kind_of(slot.state), Extent::of(&slot)),
             SlotFact::Blank => (SlotKind::Blank, Extent::empty(base, last_time)),
             SlotFact::Damaged => (SlotKind::Damaged, Extent::empty(base, last_time)),
         };
@@ -226,7 +226,7 @@ impl Found {
     /// As a segment without records, whatever bytes it has.
     pub(super) fn into_empty(self, extent: Extent) -> Option<Segment> {
         let identity = self.identity?;
-        let slot = Slot { state: SlotState::Open, ..self.slot().unwrap_or(blank_slot(extent.next)) };
+        let slot = Slot { state: SlotState::Open, ..self.slot().unwrap_or(Slot::blank(extent.next)) };
         let slot = Slot { base: extent.next, ..slot };
         Some(Segment::sealed(self.path, identity, slot, self.page, extent))
     }
@@ -248,7 +248,7 @@ impl Examined {
 
     /// The slot, or what it would say had it been written.
     pub(super) fn slot(&self) -> Slot {
-        self.found.slot().unwrap_or(blank_slot(self.base))
+        self.found.slot().unwrap_or(Slot::blank(self.base))
     }
 
     pub(super) fn into_sealed(self) -> Option<Segment> {
@@ -263,31 +263,5 @@ fn kind_of(state: SlotState) -> SlotKind {
         SlotState::Open => SlotKind::Open,
         SlotState::Clean => SlotKind::Clean,
         SlotState::Sealed => SlotKind::Sealed,
-    }
-}
-
-fn extent_of(slot: &Slot) -> Extent {
-    Extent {
-        end: usize::try_from(slot.end).unwrap_or(usize::MAX),
-        next: slot.next,
-        frames: slot.frames,
-        first_time: slot.first_time,
-        last_time: slot.last_time,
-    }
-}
-
-/// What the slot of a segment says that starts at `base` and has nothing durable.
-fn blank_slot(base: u64) -> Slot {
-    Slot {
-        generation: 0,
-        state: SlotState::Open,
-        base,
-        end: HEADER_LEN as u64,
-        next: base,
-        frames: 0,
-        first_time: Timestamp::EPOCH,
-        last_time: Timestamp::EPOCH,
-        successor_base: base,
-        trim: 0,
     }
 }

@@ -1,0 +1,299 @@
+//! A stream that another process writes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::error::IoError;
+use crate::log::options::Context;
+use crate::log::shard_log::ShardLog;
+use crate::stream::error::ReadError;
+use crate::stream::hash_key::HashKey;
+use crate::stream::live_shards::LiveShards;
+use crate::stream::merged::MergedReader;
+use crate::stream::position::Position;
+use crate::stream::put::Key;
+use crate::stream::reader::{Reader, ReaderOptions};
+use crate::stream::retention::Retention;
+use crate::stream::sequence_number::SequenceNumber;
+use crate::stream::shard_filter::ShardFilter;
+use crate::stream::shard_id::ShardId;
+use crate::stream::shard_map::{Shard, ShardMap};
+use crate::sys::storage::read_file;
+
+use super::error::StreamError;
+use super::layout;
+use super::manifest::{self, StreamManifest};
+use super::open;
+use super::stream_handle::{ShardInfo, ShardStats};
+
+/// A stream of a [`ReadOnlyStore`](crate::ReadOnlyStore): everything that a [`Stream`](crate::Stream) has for reading.
+///
+/// A handle; clones share what they know of the stream. What is asked of it is answered as it is now, which
+/// takes a look at the stream's files: that is where the errors come from.
+#[derive(Debug, Clone)]
+pub struct ReadOnlyStream {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    path: PathBuf,
+    context: Arc<Context>,
+    shards: Arc<LiveShards>,
+    known: Mutex<Known>,
+}
+
+/// What the stream's manifest said when it was last read.
+#[derive(Debug)]
+struct Known {
+    bytes: Vec<u8>,
+    manifest: StreamManifest,
+}
+
+impl ReadOnlyStream {
+    pub(crate) fn open(name: &str, path: PathBuf, context: Arc<Context>) -> Result<Self, StreamError> {
+        let known = Known::read(name, &path, &context)?;
+        let shards = LiveShards::new(known.shard_map(&path, &context, None)?);
+        let shared = Shared { name: name.to_owned(), path, context, shards, known: Mutex::new(known) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Reads a shard from a position on, as [`Stream::reader`](crate::Stream::reader) does.
+    ///
+    /// [`Reader::wait`] looks at the shard's files again and again, at least once every
+    /// [`poll_interval`](crate::StoreOptions::poll_interval). When the stream is deleted, it returns early, with `false`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] for a shard that the stream does not have, or a position that is not the shard's or in the
+    /// future.
+    pub fn reader(&self, shard_id: ShardId, position: Position) -> Result<Reader, ReadError> {
+        self.reader_with(shard_id, position, ReaderOptions::new())
+    }
+
+    /// Reads a shard from a position on, as the options say. Up to the durable watermark that the writer has left in the
+    /// segment after its last sync, records are durable.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reader`](Self::reader).
+    pub fn reader_with(
+        &self,
+        shard_id: ShardId,
+        position: Position,
+        options: ReaderOptions,
+    ) -> Result<Reader, ReadError> {
+        self.with_shard(shard_id, |shard| Reader::new(shard, position, options))?
+    }
+
+    /// Reads all shards as one, by arrival time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reader`](Self::reader); [`ReadError::PositionOfOneShard`] for a sequence number.
+    pub fn merged_reader(
+        &self,
+        position: Position,
+        options: ReaderOptions,
+    ) -> Result<MergedReader, ReadError> {
+        for shard in self.look()?.all() {
+            shard.log.catch_up()?;
+        }
+        let Shared { shards, context, .. } = &*self.shared;
+        MergedReader::new(shards, Arc::clone(&context.clock), position, options)
+    }
+
+    /// The open shards, in the order of their hash keys.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] when the stream's manifest cannot be read, or the stream has been deleted.
+    pub fn shards(&self) -> Result<Vec<ShardInfo>, StreamError> {
+        Ok(self.refresh()?.open().iter().map(|shard| ShardInfo::new(shard)).collect())
+    }
+
+    /// Shards, open and closed, by their ids, as [`Stream::list_shards`](crate::Stream::list_shards) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shards`](Self::shards).
+    pub fn list_shards(&self, filter: ShardFilter) -> Result<Vec<ShardInfo>, StreamError> {
+        let map = self.refresh()?;
+        let admitted = map.all().iter().filter(|shard| filter.admits(&map, shard));
+        Ok(admitted.map(|shard| ShardInfo::new(shard)).collect())
+    }
+
+    /// The shard that records with this partition key go to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shards`](Self::shards).
+    pub fn shard_for_key<'a>(&self, key: impl Into<Key<'a>>) -> Result<Option<ShardId>, StreamError> {
+        self.shard_for_hash_key(key.into().hash_key())
+    }
+
+    /// The shard that owns this hash key.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shards`](Self::shards).
+    pub fn shard_for_hash_key(&self, hash_key: HashKey) -> Result<Option<ShardId>, StreamError> {
+        Ok(self.refresh()?.owner_of(hash_key).map(|shard| shard.id))
+    }
+
+    /// The number of the shard's last record that is known to be on disk; `None` when there is none. This is what
+    /// the writer has noted in the segment after its last sync.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NoSuchShard`], [`ReadError::Io`].
+    pub fn durable_sequence_number(&self, shard_id: ShardId) -> Result<Option<SequenceNumber>, ReadError> {
+        let durable = self.with_shard(shard_id, |shard| shard.log.durable())?;
+        Ok(durable.checked_sub(1).map(|counter| SequenceNumber::new(counter, shard_id)))
+    }
+
+    /// Waits until the record with this number is on disk, at most for `timeout`; returns whether it is. Returns early, with
+    /// `false`, when the stream is deleted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`durable_sequence_number`](Self::durable_sequence_number).
+    pub fn wait_durable(&self, number: SequenceNumber, timeout: Duration) -> Result<bool, ReadError> {
+        // A timeout too long to be a point in time is no timeout.
+        let deadline = Instant::now().checked_add(timeout);
+        let log = self.with_shard(number.shard_id(), |shard| Arc::clone(&shard.log))?;
+        let polling = log.polling(deadline);
+        let is_durable = || -> Result<bool, IoError> {
+            log.catch_up()?;
+            Ok(log.durable() > number.counter())
+        };
+        let Some(mut polling) = polling else {
+            return Ok(is_durable()?);
+        };
+        loop {
+            if is_durable()? {
+                return Ok(true);
+            }
+            if log.is_gone() || !polling.pause() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// How long records are kept.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shards`](Self::shards).
+    pub fn retention(&self) -> Result<Retention, StreamError> {
+        self.refresh()?;
+        Ok(self.shared.known.lock().manifest.retention.into())
+    }
+
+    /// What a shard has, as far as it can be seen from outside the writing process: syncs are not counted, and no
+    /// preparation is known to have failed.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NoSuchShard`], [`ReadError::Io`].
+    pub fn shard_stats(&self, shard_id: ShardId) -> Result<ShardStats, ReadError> {
+        self.with_shard(shard_id, |shard| ShardStats::new(shard.id, shard.log.stats()))
+    }
+
+    /// What the stream's shards have, open and closed ones, by their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Io`].
+    pub fn stats(&self) -> Result<Vec<ShardStats>, ReadError> {
+        self.look()?
+            .all()
+            .iter()
+            .map(|shard| {
+                shard.log.catch_up()?;
+                Ok(ShardStats::new(shard.id, shard.log.stats()))
+            })
+            .collect()
+    }
+
+    /// What `ask` says of a shard that has been brought up to date.
+    fn with_shard<T>(&self, shard_id: ShardId, ask: impl FnOnce(&Shard) -> T) -> Result<T, ReadError> {
+        let mut shards = self.shared.shards.snapshot();
+        if shards.by_id(shard_id).is_none() {
+            shards = self.look()?;
+        }
+        let shard = shards.by_id(shard_id).ok_or(ReadError::NoSuchShard { shard_id })?;
+        shard.log.catch_up()?;
+        Ok(ask(shard))
+    }
+
+    /// As [`refresh`](Self::refresh), for those who read.
+    fn look(&self) -> Result<Arc<ShardMap>, ReadError> {
+        self.refresh().map_err(|error| match error {
+            StreamError::Io(error) => ReadError::Io(error),
+            error => {
+                let path = self.shared.path.join(layout::STREAM_MANIFEST);
+                ReadError::Io(IoError::new("read", &path, io::Error::other(error.to_string())))
+            }
+        })
+    }
+
+    /// Brings the shards up to date with the stream's manifest.
+    fn refresh(&self) -> Result<Arc<ShardMap>, StreamError> {
+        let Shared { name, path, context, shards, known } = &*self.shared;
+        let mut known = known.lock();
+        let now = Known::read(name, path, context)?;
+        if now.manifest.created != known.manifest.created {
+            // Deleted, and another one created in its place: no record of that one is this one's.
+            return Err(StreamError::NotFound { name: name.clone() });
+        }
+        if now.bytes != known.bytes {
+            shards.replace(now.shard_map(path, context, Some(&shards.snapshot()))?);
+            *known = now;
+        }
+        Ok(shards.snapshot())
+    }
+}
+
+impl Known {
+    /// Reads the manifest of the stream in `path`.
+    fn read(name: &str, path: &Path, context: &Context) -> Result<Self, StreamError> {
+        let file = path.join(layout::STREAM_MANIFEST);
+        let bytes = read_file(&*context.storage, &file).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StreamError::NotFound { name: name.to_owned() },
+            _ => IoError::new("read", &file, error).into(),
+        })?;
+        let manifest = manifest::decode(&bytes).map_err(|fault| StreamError::damaged(file, &fault))?;
+        Ok(Self { bytes, manifest })
+    }
+
+    /// The shards that the manifest speaks of; those that are in `before` keep their logs.
+    fn shard_map(
+        &self,
+        path: &Path,
+        context: &Arc<Context>,
+        before: Option<&ShardMap>,
+    ) -> Result<ShardMap, StreamError> {
+        let logs = self.manifest.shards.iter().map(|shard| {
+            match before.and_then(|before| before.by_id(ShardId::new(shard.id))) {
+                Some(known) => Arc::clone(&known.log),
+                None => {
+                    let dir = layout::shard_dir(path, shard.id);
+                    ShardLog::followed(Arc::clone(context), dir, shard.id, shard.first)
+                }
+            }
+        });
+        open::shard_map(&self.manifest, logs.collect())
+            .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))
+    }
+}
