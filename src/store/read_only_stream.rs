@@ -22,6 +22,7 @@ use crate::stream::sequence_number::SequenceNumber;
 use crate::stream::shard_filter::ShardFilter;
 use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::{Shard, ShardMap};
+use crate::stream::throttle::Throttle;
 use crate::sys::storage::read_file;
 
 use super::error::StreamError;
@@ -285,15 +286,17 @@ impl Known {
         before: Option<&ShardMap>,
     ) -> Result<ShardMap, StreamError> {
         let logs = self.manifest.shards.iter().map(|shard| {
-            match before.and_then(|before| before.by_id(ShardId::new(shard.id))) {
+            let log = match before.and_then(|before| before.by_id(ShardId::new(shard.id))) {
                 Some(known) => Arc::clone(&known.log),
                 None => {
                     let dir = layout::shard_dir(path, shard.id);
                     ShardLog::followed(Arc::clone(context), dir, shard.id, shard.first)
                 }
-            }
+            };
+            // Limits are the writing process's.
+            (log, Throttle::default())
         });
-        open::shard_map(&self.manifest, logs.collect())
+        open::shard_map(&self.manifest, logs)
             .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))
     }
 }
