@@ -39,3 +39,9 @@ pub fn decode_manifests(bytes: &[u8]) {
         assert!(manifest::encode(&manifest).is_ok());
     }
 }
+
+/// Decodes `bytes` as a measure, and what it says again as bytes.
+#[cfg(feature = "measures")]
+pub fn decode_measure(bytes: &[u8]) {
+    crate::payload::measures::check_one_form(bytes);
+}

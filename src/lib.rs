@@ -41,8 +41,7 @@
 //! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it, put in streams and
 //!   read there as typed points.
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
-//! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`. So far they are checked and
-//!   typed; storing them is still to come.
+//! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`; see [`measures`].
 //! * `limits`: Kinesis's throughput limits per shard, or others.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].

@@ -140,6 +140,15 @@ impl ShardLog {
         (appender.next(), appender.last_time())
     }
 
+    /// Retention has removed every record below this counter, and none above it. Zero while that is not known, because the
+    /// oldest segment is damaged.
+    #[cfg(feature = "measures")]
+    pub(crate) fn oldest(&self) -> u64 {
+        let first = self.list.first();
+        let known = first.segment.filter(|_| first.gap_before.is_none());
+        known.map_or(0, |segment| segment.base())
+    }
+
     /// Every record below this counter is durable.
     pub(crate) fn durable(&self) -> u64 {
         self.commit.durable()

@@ -6,5 +6,7 @@ pub mod columns;
 pub mod line_protocol;
 #[cfg(feature = "measures")]
 pub mod measures;
+#[cfg(any(feature = "line-protocol", feature = "measures"))]
+mod partition_key;
 #[cfg(feature = "line-protocol")]
 pub mod point;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+#[cfg(feature = "measures")]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -265,6 +267,8 @@ pub(crate) fn open_stream(
         retention: Mutex::new(Kept::new(manifest.retention.into())),
         #[cfg(feature = "arrow")]
         schemas: Mutex::default(),
+        #[cfg(feature = "measures")]
+        has_table: AtomicBool::new(false),
     });
     Ok(OpenStream { core, manifest })
 }

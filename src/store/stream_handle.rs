@@ -286,7 +286,7 @@ impl Stream {
     }
 
     /// The present time, by the store's clock.
-    #[cfg(feature = "line-protocol")]
+    #[cfg(any(feature = "line-protocol", feature = "measures"))]
     pub(crate) fn now(&self) -> Timestamp {
         self.store.clock().now()
     }

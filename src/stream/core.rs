@@ -1,6 +1,8 @@
 //! A stream: shards, and how records get into them.
 
 use std::sync::Arc;
+#[cfg(feature = "measures")]
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
@@ -29,6 +31,9 @@ pub(crate) struct StreamCore {
     pub(crate) resharding: Mutex<()>,
     pub(crate) context: Arc<Context>,
     pub(crate) retention: Mutex<Kept>,
+    /// Whether the stream is open as a table of measures.
+    #[cfg(feature = "measures")]
+    pub(crate) has_table: AtomicBool,
     #[cfg(feature = "arrow")]
     pub(crate) schemas: Mutex<super::schemas::Schemas>,
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::landing;
 use crate::payload::line_protocol::Escapes;
+use crate::payload::partition_key::partition_key;
 
 /// The identity of a series: a measurement and its tags, sorted, as they start a line of canonical line
 /// protocol.
@@ -60,7 +60,7 @@ impl SeriesKey {
     /// ```
     #[must_use]
     pub fn partition_key(&self) -> Cow<'_, str> {
-        landing::partition_key(&self.0)
+        partition_key(&self.0)
     }
 
     /// The key's bytes, without a copy.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::options::PointOptions;
-use super::partition_key::partition_key;
 use super::tagged::Tagged;
 use crate::payload::line_protocol::{LineWriter, Row, WriteError};
+use crate::payload::partition_key::partition_key;
 use crate::payload::point::PointTime;
 use crate::stream::put::PutRecord;
 

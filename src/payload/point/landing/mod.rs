@@ -5,7 +5,6 @@ mod decode_error;
 mod decoder;
 mod error;
 mod options;
-mod partition_key;
 mod put;
 mod tagged;
 
@@ -13,4 +12,3 @@ pub use decode_error::DecodePointError;
 pub use decoder::{PointDecoder, StoredPoint};
 pub use error::{PutLineError, PutPointError, WriteLinesError};
 pub use options::{LineOptions, PointOptions};
-pub(super) use partition_key::partition_key;

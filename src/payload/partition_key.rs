@@ -10,7 +10,7 @@ use crate::sys::md5;
 const KEPT_CHARACTERS: usize = 223;
 
 /// The partition key of the series with this key: the series key itself where that is possible.
-pub(in crate::payload::point) fn partition_key(series_key: &[u8]) -> Cow<'_, str> {
+pub(super) fn partition_key(series_key: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(series_key) {
         Ok(text) if partition_key::validate(text).is_ok() => Cow::Borrowed(text),
         _ => {

@@ -1,0 +1,153 @@
+//! Opening a table.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use crate::payload::measures::encoding::MeasureRef;
+use crate::payload::measures::index::{
+    IndexError, IndexStore, Latest, MemoryIndex, NameUse, PointKey, Watermark,
+};
+use crate::store::stream_handle::Stream;
+use crate::stream::error::ReadError;
+use crate::stream::position::Position;
+use crate::stream::reader::Reader;
+use crate::stream::sequence_number::SequenceNumber;
+use crate::stream::shard_id::ShardId;
+
+use super::checkpoint::{CheckpointError, Sweep};
+use super::ledger::Ledger;
+use super::options::TableOptions;
+use super::read_error::ReadMeasureError;
+use super::table_handle::TableCore;
+
+/// Why a table was not opened.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenTableError {
+    /// The stream's table is open.
+    #[error(
+        "the table of stream {stream} is open already: clone that one, since each write must see the others' versions"
+    )]
+    AlreadyOpen {
+        /// The stream's name.
+        stream: String,
+    },
+    /// The version index could not be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The stream could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// What was read could not be kept.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+pub(super) fn open(stream: &Stream, options: TableOptions) -> Result<TableCore, OpenTableError> {
+    if stream.core().has_table.swap(true, Ordering::AcqRel) {
+        return Err(OpenTableError::AlreadyOpen { stream: stream.name().to_owned() });
+    }
+    let made = (|| {
+        let store: Arc<dyn IndexStore> = Arc::new(MemoryIndex::default());
+        let ledger = Mutex::new(Ledger::new(Arc::clone(&store))?);
+        Ok(TableCore { stream: stream.clone(), options, store, ledger, sweep: Mutex::new(Sweep::default()) })
+    })();
+    match made {
+        Ok(table) => {
+            // From here on, dropping the table gives up the stream.
+            table.catch_up()?;
+            Ok(table)
+        }
+        Err(error) => {
+            stream.core().has_table.store(false, Ordering::Release);
+            Err(error)
+        }
+    }
+}
+
+impl TableCore {
+    /// Learns what the stream has and the kept index does not know.
+    fn catch_up(&self) -> Result<(), OpenTableError> {
+        let mut summary = self.store.summary()?;
+        if summary.watermarks.iter().any(|(shard, watermark)| !self.fits(*shard, watermark)) {
+            self.store.clear()?;
+            *self.ledger.lock() = Ledger::new(Arc::clone(&self.store))?;
+            summary = self.store.summary()?;
+        }
+        for shard in self.stream.core().shards.snapshot().all() {
+            let next = summary.watermarks.get(&shard.id.as_u32()).map_or(0, |watermark| watermark.next);
+            if next < shard.log.tip().0 {
+                let position = Position::AtSequenceNumber(SequenceNumber::new(next, shard.id));
+                self.read_on(self.stream.reader(shard.id, position)?)?;
+            }
+        }
+        self.ledger.lock().has_read_all();
+        Ok(())
+    }
+
+    /// Whether a watermark can be of this stream: the stream goes that far, and has the record that it names.
+    fn fits(&self, shard: u32, watermark: &Watermark) -> bool {
+        let id = ShardId::new(shard);
+        let tip = self.stream.core().shards.look().by_id(id).map(|shard| shard.log.tip().0);
+        let Some(tip) = tip else {
+            return true;
+        };
+        if watermark.next > tip {
+            return false;
+        }
+        let Some((counter, checksum)) = watermark.last else {
+            return true;
+        };
+        match self.record(SequenceNumber::new(counter, id)) {
+            Ok(Some(stored)) => crc32fast::hash(stored.data()) == checksum,
+            // Removed by retention.
+            Ok(None) => true,
+            Err(ReadMeasureError::Missing { .. } | ReadMeasureError::Decode { .. }) => false,
+            // Damaged: all the more reason to keep what the index knows.
+            Err(_) => true,
+        }
+    }
+
+    fn read_on(&self, mut reader: Reader) -> Result<(), OpenTableError> {
+        loop {
+            self.relieve()?;
+            match reader.next() {
+                Ok(Some(record)) => {
+                    let number = record.sequence_number();
+                    // What is no measure is none of the table's business.
+                    if let Ok(measure) = MeasureRef::decode(record.data()) {
+                        self.learn(&measure, number)?;
+                    }
+                    self.ledger
+                        .lock()
+                        .has_read(number.shard_id().as_u32(), number.counter().saturating_add(1));
+                }
+                Ok(None) => return Ok(()),
+                Err(ReadError::Corrupt { .. }) => reader.skip_damage()?,
+                Err(ReadError::Trimmed { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Learns of a record in the stream, unless a later version is known that is still there.
+    fn learn(&self, measure: &MeasureRef<'_>, number: SequenceNumber) -> Result<(), IndexError> {
+        let mut ledger = self.ledger.lock();
+        let series = ledger.series(measure.series_bytes())?;
+        let known = match series {
+            Some(series) => ledger.get(PointKey { series, time: measure.time() })?,
+            None => None,
+        };
+        if known.is_some_and(|known| known.version >= measure.version() && self.is_kept(known.number)) {
+            return Ok(());
+        }
+        let dimensions = measure.dimensions().map(|dimension| (dimension.name, NameUse::Dimension));
+        let values = measure.value().values().map(|(name, _)| (name, NameUse::Value));
+        let names = dimensions.chain([(measure.measure_name(), NameUse::Measure)]).chain(values);
+        let latest = Latest { version: measure.version(), number };
+        ledger.learn(series, measure.series_bytes(), measure.time(), latest, names);
+        Ok(())
+    }
+}
