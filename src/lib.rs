@@ -42,6 +42,7 @@
 //!   read there as typed points.
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
 //! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`; see [`measures`].
+//! * `kpl`: records packed as the Kinesis Producer Library packs them, unpacked and packed.
 //! * `limits`: Kinesis's throughput limits per shard, or others.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
@@ -73,6 +74,8 @@ pub use log::recovery::{RecoveryReport, RecoveryRow, SegmentRecovery, ShardRecov
 pub use log::trim::TrimError;
 #[cfg(feature = "arrow")]
 pub use payload::columns;
+#[cfg(feature = "kpl")]
+pub use payload::kpl;
 #[cfg(feature = "measures")]
 pub use payload::measures;
 #[cfg(feature = "line-protocol")]

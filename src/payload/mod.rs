@@ -2,6 +2,8 @@
 
 #[cfg(feature = "arrow")]
 pub mod columns;
+#[cfg(feature = "kpl")]
+pub mod kpl;
 #[cfg(feature = "line-protocol")]
 pub mod line_protocol;
 #[cfg(feature = "measures")]

@@ -296,6 +296,9 @@ fn check(record: &PutRecord<'_>) -> Result<(), PutError> {
 }
 
 fn check_ordering(record: &PutRecord<'_>, map: &ShardMap, shard: &Shard, next: u64) -> Result<(), PutError> {
+    if let Some(expected) = record.only_in.filter(|expected| *expected != shard.id) {
+        return Err(PutError::Moved { expected, found: shard.id });
+    }
     match record.sequence_number_for_ordering {
         Some(number) if number.shard_id() != shard.id && !map.descends_from(shard, number.shard_id()) => {
             Err(PutError::OrderingOfOtherShard { number, shard_id: shard.id })

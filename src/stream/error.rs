@@ -60,6 +60,14 @@ pub enum PutError {
         /// The number given.
         number: SequenceNumber,
     },
+    /// The record was meant for one shard alone, which has been split or merged since. Nothing was written.
+    #[error("the record was meant for {expected}, but its hash key belongs to {found} now: put it again")]
+    Moved {
+        /// The shard it was meant for.
+        expected: ShardId,
+        /// The shard that its hash key belongs to.
+        found: ShardId,
+    },
     /// The shard has taken as much as its limits allow. Nothing was written.
     #[error("{shard_id} has taken as much as its limits allow: put again after {retry_after:?}")]
     ThroughputExceeded {

@@ -71,6 +71,8 @@ pub struct PutRecord<'a> {
     pub(crate) sequence_number_for_ordering: Option<SequenceNumber>,
     pub(crate) metadata: &'a [u8],
     pub(crate) durability: Option<Durability>,
+    /// The record is refused where it would go to another shard.
+    pub(crate) only_in: Option<ShardId>,
 }
 
 impl<'a> PutRecord<'a> {
@@ -84,7 +86,16 @@ impl<'a> PutRecord<'a> {
             sequence_number_for_ordering: None,
             metadata: &[],
             durability: None,
+            only_in: None,
         }
+    }
+
+    /// Has the record refused if it would go to another shard than this.
+    #[cfg(all(feature = "kpl", feature = "writer"))]
+    #[must_use]
+    pub(crate) fn only_in(mut self, shard_id: ShardId) -> Self {
+        self.only_in = Some(shard_id);
+        self
     }
 
     /// Chooses the shard by this hash key instead of the partition key's MD5. The partition key is stored all the

@@ -1,5 +1,7 @@
 //! A stream as the sink of a writer.
 
+use std::time::Duration;
+
 use crate::store::stream_handle::Stream;
 use crate::stream::error::PutError;
 use crate::stream::put::{Put, PutRecord};
@@ -15,7 +17,7 @@ impl Sink for Stream {
 
     fn write(&mut self, batch: &[WriteRecord]) -> Vec<Outcome<Put, PutError>> {
         let records: Vec<PutRecord<'_>> = batch.iter().map(WriteRecord::as_put).collect();
-        self.put_records_in_order(&records).into_results().into_iter().map(outcome).collect()
+        self.put_records_in_order(&records).into_results().into_iter().map(Outcome::of_put).collect()
     }
 
     fn flush(&mut self) -> Result<(), PutError> {
@@ -23,14 +25,19 @@ impl Sink for Stream {
     }
 }
 
-fn outcome(result: Result<Put, PutError>) -> Outcome<Put, PutError> {
-    match result {
-        Ok(put) => Outcome::Accepted(put),
-        Err(error @ PutError::ThroughputExceeded { retry_after, .. }) => {
-            Outcome::Retry { error, retry_after: Some(retry_after) }
+impl Outcome<Put, PutError> {
+    /// What a put's result means to a writer.
+    pub(crate) fn of_put(result: Result<Put, PutError>) -> Self {
+        match result {
+            Ok(put) => Self::Accepted(put),
+            Err(error @ PutError::ThroughputExceeded { retry_after, .. }) => {
+                Self::Retry { error, retry_after: Some(retry_after) }
+            }
+            // There is nothing to wait for.
+            Err(error @ PutError::Moved { .. }) => Self::Retry { error, retry_after: Some(Duration::ZERO) },
+            Err(error) if is_worth_retrying(&error) => Self::Retry { error, retry_after: None },
+            Err(error) => Self::Rejected(error),
         }
-        Err(error) if is_worth_retrying(&error) => Outcome::Retry { error, retry_after: None },
-        Err(error) => Outcome::Rejected(error),
     }
 }
 
@@ -38,6 +45,8 @@ fn outcome(result: Result<Put, PutError>) -> Outcome<Put, PutError> {
 /// the same.
 fn is_worth_retrying(error: &PutError) -> bool {
     match error {
+        // Nothing was written, and the next attempt knows of the new shards.
+        PutError::Moved { .. } => true,
         // Nothing was written, and all pass: time goes by, somebody frees space, or memory, or descriptors.
         PutError::ThroughputExceeded { .. } | PutError::StorageFull { .. } | PutError::Io(_) => true,
         // The record is wrong, and stays so.
@@ -58,7 +67,6 @@ mod tests {
     use std::io;
     use std::path::PathBuf;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::error::{IoError, SyncError};
@@ -74,6 +82,7 @@ mod tests {
         let number = SequenceNumber::new(1, shard_id);
         let io = IoError { action: "map", path: path.clone(), source: source() };
         for (error, retried) in [
+            (PutError::Moved { expected: shard_id, found: shard_id }, true),
             (PutError::ThroughputExceeded { shard_id, retry_after: Duration::from_secs(1) }, true),
             (PutError::StorageFull { needed: 2, available: 1, path: path.clone() }, true),
             (PutError::Io(io), true),
