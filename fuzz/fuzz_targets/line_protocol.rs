@@ -14,6 +14,18 @@ fuzz_target!(|input: &[u8]| {
         while let Some(read) = parser.next_point() {
             match read {
                 Ok(point) => {
+                    // What is copied from the text is what would be written for its meaning.
+                    if let Ok(owned) = point.to_point() {
+                        let mut canonical = Vec::new();
+                        let written = LineWriter::new().write_ref(&point, &mut canonical);
+                        assert_eq!(written, LineWriter::new().write(&owned, &mut Vec::new()));
+                        if written.is_ok() {
+                            assert_eq!(
+                                canonical,
+                                owned.to_line_protocol().expect("it was written").into_bytes()
+                            );
+                        }
+                    }
                     let writer = LineWriter::new().dialect(dialect);
                     let mut line = Vec::new();
                     if writer.write_ref(&point, &mut line).is_err() {

@@ -1,5 +1,7 @@
 //! Reading points out of a body of line protocol.
 
+use std::fmt;
+
 use super::dialect::Dialect;
 use super::options::ParseOptions;
 use super::ordinary;
@@ -7,7 +9,6 @@ use super::parse_error::ParseError;
 use super::parts::{Fault, Line, Parts, Step};
 use super::point_ref::PointRef;
 use super::reason::Reason;
-use super::write_error::WriteError;
 use super::{v2_library, v2_server, v3};
 use crate::payload::point::PointTime;
 
@@ -84,7 +85,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The error for the line that was read last: it is a point, but one that cannot be stored.
-    pub(crate) fn unstorable(&mut self, error: &WriteError) -> ParseError {
+    pub(crate) fn unstorable(&mut self, error: &impl fmt::Display) -> ParseError {
         let line = self.input.get(self.start..self.next).unwrap_or_default();
         let end = self.start + line.strip_suffix(b"\n").unwrap_or(line).len();
         let reason = Reason::Unstorable { why: error.to_string() };

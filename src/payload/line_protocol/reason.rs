@@ -110,11 +110,12 @@ pub enum Reason {
     /// A measurement, key or tag value ends with a backslash. Said by v3.
     #[error("measurements, tag keys and values, and field keys may not end with a backslash")]
     TrailingBackslash,
-    /// The line is a point, but one that the canonical form of stored points cannot hold. Said only where points are
-    /// put in a stream.
+    /// The line is a point, but one that the canonical form of stored points cannot hold, or too long for a record. Said
+    /// only where points are put in a stream.
     #[error("{why}")]
     Unstorable {
-        /// Why: the text of a [`WriteError`](super::WriteError).
+        /// Why: the text of a [`WriteError`](super::WriteError) or of
+        /// [`PutError::RecordTooLarge`](crate::PutError::RecordTooLarge).
         why: String,
     },
     /// A measurement, key, tag value or string is longer than v3 takes.

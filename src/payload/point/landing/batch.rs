@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::error::PutPointError;
 use super::options::PointOptions;
 use super::tagged::Tagged;
-use crate::payload::line_protocol::{LineWriter, Row, WriteError};
+use crate::log::frame::MAX_RECORD_LEN;
+use crate::payload::line_protocol::{LineWriter, Row};
 use crate::payload::partition_key::partition_key;
 use crate::payload::point::PointTime;
+use crate::stream::error::PutError;
 use crate::stream::put::PutRecord;
 
 /// Points as records: all lines in one buffer, the start of each line its partition key.
@@ -39,16 +42,16 @@ impl<'o> PointBatch<'o> {
 
     /// A batch for what is read from a body of this length.
     pub(super) fn for_body(options: &'o PointOptions, clock: PointTime, length: usize) -> Self {
-        // Most lines stay as they are, and few are shorter than 64 bytes. A body can be far smaller than it pretends, but
-        // not far larger.
+        // Most lines stay as they are, and few are shorter than 64 bytes. Where lines grow, by default tags or a
+        // timestamp, so do the buffers.
         let mut batch = Self::new(options, clock);
         batch.lines.reserve(length);
         batch.points.reserve(length / 64);
         batch
     }
 
-    /// Adds a point.
-    pub(super) fn push(&mut self, row: &impl Row) -> Result<(), WriteError> {
+    /// Adds a point, unless it cannot be written or is too long for a record: that can be known before anything is put.
+    pub(super) fn push(&mut self, row: &impl Row) -> Result<(), PutPointError> {
         let start = self.lines.len();
         let row = Tagged { row, options: self.options, clock: self.clock };
         let series_key_length = self.writer.write_row(&row, &mut self.lines)?.key_length;
@@ -56,6 +59,12 @@ impl<'o> PointBatch<'o> {
         let key = series_key(&self.lines, &line, series_key_length);
         // The points of a series often follow each other.
         let repeats = self.points.last().is_some_and(|last| self.series_key(last) == key);
+        // Of a record's key and data the key is at most as long as the series key, or 1 KiB where one is made for it.
+        let length = line.len() + key.len();
+        if length > MAX_RECORD_LEN {
+            self.lines.truncate(start);
+            return Err(PutError::RecordTooLarge { len: length, max: MAX_RECORD_LEN }.into());
+        }
         let made_key = if repeats { Cow::Borrowed("") } else { partition_key(key) };
         let made_key = match made_key {
             Cow::Borrowed(_) => None,

@@ -63,7 +63,7 @@ impl Stream {
         let mut refused = Vec::new();
         for (index, point) in points.into_iter().enumerate() {
             if let Err(error) = batch.push(point.borrow()) {
-                refused.push((index, error.into()));
+                refused.push((index, error));
             }
         }
         joined(refused, self.put_records_in_order(&batch.records()))
