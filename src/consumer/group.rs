@@ -42,6 +42,8 @@ struct State {
     synced: u64,
     /// When the next scheduled sync is due, by the engine's clock.
     sync_due: Option<Timestamp>,
+    /// Shards that retention has removed before they were finished, of which no worker has been told yet.
+    gone: Vec<(ShardId, Checkpoint)>,
     /// The store was closed or the stream deleted.
     closed: bool,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Step {
 pub(crate) struct View {
     pub(crate) granted: Vec<(Granted, Checkpoint)>,
     pub(crate) next_inheritance: Option<Instant>,
+    /// Shards that were removed before they were finished, which only this worker is told.
+    pub(crate) gone: Vec<(ShardId, Checkpoint)>,
 }
 
 impl State {
@@ -87,9 +91,16 @@ impl State {
     fn refresh(&mut self, core: &StreamCore) {
         let known = lineage::of(core);
         let readable = lineage::readable(&known, |shard_id| self.progress.is_finished(shard_id));
+        let Self { progress, gone, leases, .. } = self;
         // Ids are not used again: what is not there any more will not come back.
-        self.progress.shards.retain(|id, _| known.binary_search_by_key(id, |shard| shard.id).is_ok());
-        self.leases.set_shards(&readable, Instant::now());
+        progress.shards.retain(|id, checkpoint| {
+            let is_there = known.binary_search_by_key(id, |shard| shard.id).is_ok();
+            if !is_there && *checkpoint != Checkpoint::ShardEnd {
+                gone.push((*id, *checkpoint));
+            }
+            is_there
+        });
+        leases.set_shards(&readable, Instant::now());
     }
 }
 
@@ -103,6 +114,7 @@ impl Group {
             written: 0,
             synced: 0,
             sync_due: None,
+            gone: Vec::new(),
             closed: false,
         };
         Arc::new_cyclic(|myself| Self {
@@ -150,9 +162,11 @@ impl Group {
         Some(state.leases.join(signal, handover, Instant::now()))
     }
 
-    /// Takes note of the shards that there are now.
-    pub(crate) fn refresh(&self, core: &StreamCore) {
-        self.state.lock().refresh(core);
+    /// Takes note that a shard is not there any more, of which its worker knows.
+    pub(crate) fn forget(&self, core: &StreamCore, shard_id: ShardId) {
+        let mut state = self.state.lock();
+        state.progress.shards.remove(&shard_id);
+        state.refresh(core);
     }
 
     /// Lets a worker go; others get its shards.
@@ -175,6 +189,7 @@ impl Group {
                 .map(|granted| (granted, state.progress.of(granted.shard_id)))
                 .collect(),
             next_inheritance: state.leases.next_inheritance(worker),
+            gone: std::mem::take(&mut state.gone),
         })
     }
 

@@ -64,7 +64,7 @@ pub struct Consumer {
     /// Shards that could not be read when it was last tried.
     failed: Vec<ShardId>,
     /// What is to be told before anything else is read.
-    trouble: Option<PollError>,
+    trouble: VecDeque<PollError>,
     /// Shards with records that were handed out and not checkpointed.
     pending: BTreeSet<ShardId>,
     /// Shards that were lost with such records, which the user has not been told yet.
@@ -84,6 +84,8 @@ impl Consumer {
         options: ConsumerOptions,
     ) -> Option<Self> {
         let signal = Arc::new(Signal::default());
+        // Even a worker that gets no shard looks once, at what there may be to be told.
+        signal.leases_changed();
         let id = group.join(&core, Arc::clone(&signal), options.handover)?;
         Some(Self {
             name,
@@ -96,7 +98,7 @@ impl Consumer {
             held: BTreeMap::new(),
             queue: VecDeque::new(),
             failed: Vec::new(),
-            trouble: None,
+            trouble: VecDeque::new(),
             pending: BTreeSet::new(),
             lost: BTreeSet::new(),
             next_inheritance: None,
@@ -141,19 +143,23 @@ impl Consumer {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             self.follow()?;
-            if let Some(trouble) = self.trouble.take() {
+            if let Some(trouble) = self.trouble.pop_front() {
                 return Err(trouble);
             }
             let count = self.read(max, &mut each);
             if count > 0 || max == 0 {
                 return Ok(count);
             }
-            if let Some(trouble) = self.trouble.take() {
+            if let Some(trouble) = self.trouble.pop_front() {
                 return Err(trouble);
             }
             if !self.failed.is_empty() {
                 // Nothing else to do: they are tried again, and if it is in vain, the caller is told.
                 self.queue.extend(self.failed.drain(..));
+                continue;
+            }
+            if self.signal.has_news() {
+                // As when the end of a shard that was empty has opened its children.
                 continue;
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -273,6 +279,8 @@ impl Consumer {
             return Err(PollError::Closed);
         };
         self.next_inheritance = view.next_inheritance;
+        let gone = view.gone.into_iter();
+        self.trouble.extend(gone.map(|(shard_id, checkpoint)| PollError::ShardGone { shard_id, checkpoint }));
         let granted: BTreeMap<_, _> =
             view.granted.into_iter().map(|granted| (granted.0.shard_id, granted)).collect();
         let Self { held, pending, lost, .. } = self;
@@ -327,7 +335,7 @@ impl Consumer {
     /// Hands out up to `max` records of the shards that have some.
     fn read(&mut self, max: usize, each: &mut impl FnMut(Record<'_>)) -> usize {
         let mut count = 0;
-        while count < max && self.trouble.is_none() {
+        while count < max && self.trouble.is_empty() {
             let Some(shard_id) = self.queue.pop_front() else { break };
             let Some(held) = self.held.get_mut(&shard_id) else { continue };
             held.queued = false;
@@ -345,11 +353,12 @@ impl Consumer {
                 Stop::Nothing => {}
                 Stop::Enough => self.enqueue(shard_id),
                 Stop::Skipped(error) => {
-                    self.trouble = Some(error);
+                    self.trouble.push_back(error);
                     self.enqueue(shard_id);
                 }
                 Stop::Ahead { next } => {
-                    self.trouble = Some(self.take_back(shard_id, next));
+                    let error = self.take_back(shard_id, next);
+                    self.trouble.push_back(error);
                     self.enqueue(shard_id);
                 }
                 Stop::End if self.pending.contains(&shard_id) => {}
@@ -357,18 +366,18 @@ impl Consumer {
                     // Nothing of it is left to be processed, so nobody need say so.
                     let step = Step { shard_id, lease: held.lease, to: Checkpoint::ShardEnd };
                     if let Err(error) = self.make(&[step]) {
-                        self.trouble = Some(error.into());
+                        self.trouble.push_back(error.into());
                         self.retry_later(shard_id);
                     }
                 }
                 Stop::Gone => {
                     let checkpoint = held.checkpoint;
                     self.held.remove(&shard_id);
-                    self.group.refresh(&self.core);
-                    self.trouble = Some(PollError::ShardGone { shard_id, checkpoint });
+                    self.group.forget(&self.core, shard_id);
+                    self.trouble.push_back(PollError::ShardGone { shard_id, checkpoint });
                 }
                 Stop::Failed(error) => {
-                    self.trouble = Some(PollError::Read { shard_id, error });
+                    self.trouble.push_back(PollError::Read { shard_id, error });
                     self.retry_later(shard_id);
                 }
             }

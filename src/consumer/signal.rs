@@ -42,6 +42,11 @@ impl Signal {
         std::mem::take(&mut *self.news.lock())
     }
 
+    /// Whether there is something to be told.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.lock().is_empty()
+    }
+
     /// Sleeps until there is something to be told, or the deadline has passed.
     pub(crate) fn wait(&self, deadline: Option<Instant>) {
         let mut news = self.news.lock();
