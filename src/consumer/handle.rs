@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,6 @@ use super::signal::Signal;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Consumer {
     name: String,
     core: Arc<StreamCore>,
@@ -407,6 +407,17 @@ impl Consumer {
             }
             Err(error) => error.into(),
         }
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("stream", &self.core.name)
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .field("shards", &self.shards())
+            .finish_non_exhaustive()
     }
 }
 
