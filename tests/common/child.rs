@@ -174,7 +174,7 @@ impl Task {
         start(test, &format!("{run},{writers},{shards},{segment_len},{durabilities},{path}"))
     }
 
-    fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let parts: Vec<_> = text.splitn(6, ',').collect();
         let number = |at: usize| parts[at].parse::<u64>().expect("a number");
         Self {
@@ -212,7 +212,8 @@ pub fn write_if_child() {
     });
 }
 
-fn write(stream: &Stream, task: &Task, writer: u64) {
+/// Puts records for ever, and reports each acknowledgement.
+pub fn write(stream: &Stream, task: &Task, writer: u64) {
     let letters = task.durabilities.as_bytes();
     let letter = letters[usize::try_from(writer).expect("few writers") % letters.len()];
     let mut random = fastrand::Rng::with_seed(task.run << 16 | writer);
