@@ -23,12 +23,12 @@ bench *ARGS:
 # Simulated power cuts, as many histories as you like.
 powercut HISTORIES="10000" SEED="1":
     RIVERBED_POWERCUT_HISTORIES={{ HISTORIES }} RIVERBED_POWERCUT_SEED={{ SEED }} \
-        cargo test --release --test power_cut -- --nocapture
+        cargo test --release --test power_cut --test consumers_power_cut -- --nocapture
 
 # kill -9 and real power cuts on loop devices (root).
 crash KILLS="200" CUTS="50":
     RIVERBED_KILLS={{ KILLS }} RIVERBED_CUTS={{ CUTS }} \
-        cargo test --release --test kill --test real_power_cut -- --nocapture
+        cargo test --release --test kill --test consumers_kill --test real_power_cut -- --nocapture
 
 # How long opening takes after a close and after a kill.
 reopen:
