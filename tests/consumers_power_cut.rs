@@ -187,7 +187,7 @@ impl History {
                     }
                 }
                 45..47 if !workers.is_empty() => {
-                    drop(workers.swap_remove(self.random.usize(..workers.len())))
+                    drop(workers.swap_remove(self.random.usize(..workers.len())));
                 }
                 47..50 => {
                     self.clock.advance(Duration::from_secs(2));
@@ -271,10 +271,10 @@ impl History {
             }
             _ => worker.checkpoint(),
         };
-        let _ = outcome.as_ref().map_err(|error| match error {
-            CheckpointError::LeaseLost { .. } => {}
-            error => assert!(self.disk.is_off(), "{error}"),
-        });
+        match &outcome {
+            Ok(()) | Err(CheckpointError::LeaseLost { .. }) => {}
+            Err(error) => assert!(self.disk.is_off(), "{error}"),
+        }
         self.raise_ends(stream, worker);
         // What the worker had polled before, and at the end of a shard that too, may have gone in as well: lag tells.
         for lag in worker.lag() {
