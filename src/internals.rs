@@ -45,3 +45,15 @@ pub fn decode_manifests(bytes: &[u8]) {
 pub fn decode_measure(bytes: &[u8]) {
     crate::payload::measures::check_one_form(bytes);
 }
+
+/// Reads `bytes` as an Arrow IPC stream or file of anybody. Returns the rows found.
+#[cfg(feature = "arrow")]
+pub fn read_foreign_ipc(bytes: &[u8]) -> usize {
+    crate::payload::columns::read_foreign(bytes)
+}
+
+/// Decodes `bytes` as the data of a batch of this schema, as if they had not been validated before. Returns the rows found.
+#[cfg(feature = "arrow")]
+pub fn decode_columns(bytes: &[u8], schema: &arrow_schema::SchemaRef) -> usize {
+    crate::payload::columns::decode_unvalidated(bytes, schema)
+}

@@ -41,6 +41,7 @@
 //! * `line-protocol`: points and InfluxDB's line protocol, read and written as three implementations do it, put in streams and
 //!   read there as typed points.
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
+//! * `arrow-compression`: reads Arrow IPC of others with compressed buffers, too.
 //! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`; see [`measures`].
 //! * `kpl`: records packed as the Kinesis Producer Library packs them, unpacked and packed.
 //! * `limits`: Kinesis's throughput limits per shard, or others.

@@ -80,6 +80,10 @@ impl Decoder {
         projection: Option<&[usize]>,
     ) -> Result<Option<RecordBatch>, DecodeError> {
         let version = message.version();
+        // Nothing in a body is on a boundary that the body is not on.
+        let aligned = (!self.skip.get() && body.as_ptr().align_offset(size_of::<u64>()) != 0)
+            .then(|| Buffer::from_slice_ref(body));
+        let body = aligned.as_ref().unwrap_or(body);
         match message.header_type() {
             MessageHeader::DictionaryBatch => {
                 let batch = message.header_as_dictionary_batch().ok_or(DecodeError::Unexpected)?;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::{Buffer, MutableBuffer};
-use arrow_ipc::MessageHeader;
 use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::reader::read_footer_length;
+use arrow_ipc::root_as_footer;
 use arrow_schema::SchemaRef;
 
 use crate::stream::put::Key;
@@ -14,7 +15,7 @@ use crate::stream::put::Key;
 use super::Columns;
 use super::decode::{DecodeError, Decoder};
 use super::ipc_sink::MAGIC;
-use super::message::{PREFIX_LEN, metadata_len, parse};
+use super::message::{Encapsulated, PREFIX_LEN, message_at, metadata_len, parse};
 use super::put::PutBatch;
 use super::put_error::PutBatchError;
 use super::structure::check_schema;
@@ -59,7 +60,8 @@ impl PutIpcError {
 
 impl Columns {
     /// Puts all batches of an Arrow IPC stream or file, which of the two is seen from its first bytes, under one key. A file is
-    /// read as a stream, too: to its end, without its index. Reads in small pieces: give it a [`BufReader`](std::io::BufReader).
+    /// read as a stream, too, without its index, unless it has its schema there alone, as those of Polars: that is first read
+    /// whole. Reads in small pieces: give it a [`BufReader`](std::io::BufReader).
     ///
     /// # Errors
     ///
@@ -87,9 +89,21 @@ impl Columns {
 /// Batches of an IPC stream or file, decoded with nothing taken for granted.
 #[derive(Debug)]
 pub(super) struct IpcSource<R> {
-    source: R,
+    messages: Messages<R>,
     decoder: Decoder,
-    ended: bool,
+}
+
+/// Where messages come from.
+#[derive(Debug)]
+enum Messages<R> {
+    /// One after the other.
+    Stream(R),
+    /// A whole file, and where the messages are that its index names, in the order in which they are needed.
+    File {
+        bytes: Buffer,
+        offsets: std::vec::IntoIter<usize>,
+    },
+    Ended,
 }
 
 /// Why there is no further batch.
@@ -125,55 +139,83 @@ impl<R: Read> IpcSource<R> {
             return Err(missing());
         }
         if prefix.starts_with(MAGIC) {
+            let mut read = prefix.to_vec();
             // Zeros up to the first message.
             prefix = [0; PREFIX_LEN];
             while prefix == [0; PREFIX_LEN] {
                 if !fill(&mut source, &mut prefix)? {
                     return Err(missing());
                 }
+                read.extend_from_slice(&prefix);
+            }
+            if metadata_len(&prefix).is_none() {
+                // Polars leaves the message out, and has the schema in the index alone.
+                return Self::of_file(read, source);
             }
         }
         let metadata = read_metadata(&mut source, &prefix)?.ok_or_else(missing)?;
-        let schema = schema_of(&metadata)?;
-        Ok(Self { source, decoder: Decoder::foreign(schema), ended: false })
+        let (message, _) = parse(&metadata).map_err(SourceError::Malformed)?;
+        let decoder = Decoder::foreign(schema_of(message.header_as_schema())?);
+        Ok(Self { messages: Messages::Stream(source), decoder })
+    }
+
+    /// Reads a file that has to be read by its index; `read` are its first bytes.
+    fn of_file(mut read: Vec<u8>, mut source: R) -> Result<Self, SourceError> {
+        let malformed = |reason: &str| SourceError::Malformed(reason.to_owned());
+        source.read_to_end(&mut read)?;
+        let (rest, end) = read.split_last_chunk::<10>().ok_or_else(|| malformed("it is too short"))?;
+        let footer_len = read_footer_length(*end).map_err(|error| malformed(&error.to_string()))?;
+        let start = rest.len().checked_sub(footer_len);
+        let footer =
+            start.and_then(|start| rest.get(start..)).ok_or_else(|| malformed("its index is cut off"))?;
+        let footer = root_as_footer(footer).map_err(|error| malformed(&error.to_string()))?;
+        let decoder = Decoder::foreign(schema_of(footer.schema())?);
+        let blocks = footer.dictionaries().into_iter().chain(footer.recordBatches());
+        let offsets = blocks.flatten().map(|block| usize::try_from(block.offset()));
+        let offsets = offsets.collect::<Result<Vec<_>, _>>();
+        let offsets = offsets.map_err(|_| malformed("its index points before its beginning"))?.into_iter();
+        Ok(Self { messages: Messages::File { bytes: Buffer::from_vec(read), offsets }, decoder })
     }
 
     /// The next batch.
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
-        while !self.ended {
-            let mut prefix = [0; PREFIX_LEN];
-            let metadata = match fill(&mut self.source, &mut prefix)? {
-                true => read_metadata(&mut self.source, &prefix)?,
-                false => None,
+        loop {
+            let batch = match &mut self.messages {
+                Messages::Ended => return Ok(None),
+                Messages::File { bytes, offsets } => {
+                    let Some(offset) = offsets.next() else {
+                        return Ok(None);
+                    };
+                    let Encapsulated { message, body, .. } = message_at(bytes, offset)?;
+                    self.decoder.take(&message, &body, None)?
+                }
+                Messages::Stream(source) => {
+                    let mut prefix = [0; PREFIX_LEN];
+                    let metadata = match fill(source, &mut prefix)? {
+                        true => read_metadata(source, &prefix)?,
+                        false => None,
+                    };
+                    let Some(metadata) = metadata else {
+                        self.messages = Messages::Ended;
+                        return Ok(None);
+                    };
+                    let (message, body_len) = parse(&metadata).map_err(SourceError::Malformed)?;
+                    let body = read_body(source, body_len)?;
+                    self.decoder.take(&message, &body, None)?
+                }
             };
-            let Some(metadata) = metadata else {
-                self.ended = true;
-                break;
-            };
-            let (message, body_len) = parse(&metadata).map_err(SourceError::Malformed)?;
-            let body = read_body(&mut self.source, body_len)?;
-            if let Some(batch) = self.decoder.take(&message, &body, None)? {
-                return Ok(Some(batch));
+            if batch.is_some() {
+                return Ok(batch);
             }
         }
-        Ok(None)
     }
 }
 
-fn schema_of(metadata: &[u8]) -> Result<SchemaRef, SourceError> {
-    let (message, _) = parse(metadata).map_err(SourceError::Malformed)?;
-    if message.header_type() != MessageHeader::Schema {
-        return Err(SourceError::Malformed("its first message is no schema".to_owned()));
-    }
-    let schema = message.header_as_schema().map(try_fb_to_schema);
-    match schema {
-        Some(Ok(schema)) => {
-            check_schema(&schema).map_err(SourceError::Malformed)?;
-            Ok(Arc::new(schema))
-        }
-        Some(Err(error)) => Err(SourceError::Malformed(error.to_string())),
-        None => Err(SourceError::Malformed("its schema is empty".to_owned())),
-    }
+fn schema_of(schema: Option<arrow_ipc::Schema<'_>>) -> Result<SchemaRef, SourceError> {
+    let schema = schema.ok_or_else(|| SourceError::Malformed("its first message is no schema".to_owned()))?;
+    let schema = try_fb_to_schema(schema).map_err(|error| SourceError::Malformed(error.to_string()))?;
+    check_schema(&schema).map_err(SourceError::Malformed)?;
+    Ok(Arc::new(schema))
 }
 
 /// Fills `bytes`; `false` when the source ends before the first of them.

@@ -125,3 +125,43 @@ impl Columns {
         &self.stream
     }
 }
+
+#[cfg(any(fuzzing, feature = "internals"))]
+pub(crate) use fuzzing::{decode_unvalidated, read_foreign};
+
+/// Decoders, for the fuzz targets.
+#[cfg(any(fuzzing, feature = "internals"))]
+mod fuzzing {
+    use arrow_array::{Array, RecordBatch};
+    use arrow_buffer::Buffer;
+    use arrow_data::UnsafeFlag;
+    use arrow_schema::SchemaRef;
+
+    use super::decode::decode;
+    use super::ipc_in::IpcSource;
+
+    /// Whatever was decoded is sound.
+    fn rows(batch: &RecordBatch) -> usize {
+        for column in batch.columns() {
+            assert!(column.to_data().validate_full().is_ok());
+            assert_eq!(column.len(), batch.num_rows());
+        }
+        batch.num_rows()
+    }
+
+    pub(crate) fn read_foreign(bytes: &[u8]) -> usize {
+        let Ok(mut source) = IpcSource::new(bytes) else {
+            return 0;
+        };
+        let mut found = 0;
+        while let Ok(Some(batch)) = source.next() {
+            found += rows(&batch);
+        }
+        found
+    }
+
+    pub(crate) fn decode_unvalidated(bytes: &[u8], schema: &SchemaRef) -> usize {
+        let data = Buffer::from_slice_ref(bytes);
+        decode(&data, schema, None, &UnsafeFlag::new()).map_or(0, |batch| rows(&batch))
+    }
+}
