@@ -43,6 +43,7 @@
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
 //! * `arrow-compression`: reads Arrow IPC of others with compressed buffers, too.
 //! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`; see [`measures`].
+//! * `async`: records as a `futures_core::Stream`, and puts and syncs that await the disk; with any runtime.
 //! * `kpl`: records packed as the Kinesis Producer Library packs them, unpacked and packed.
 //! * `limits`: Kinesis's throughput limits per shard, or others.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
@@ -104,6 +105,8 @@ pub use stream::position::Position;
 pub use stream::put::{Key, Put, PutRecord, PutRecords};
 pub use stream::reader::{GetRecords, Reader, ReaderOptions};
 pub use stream::record::{OwnedRecord, Record};
+#[cfg(feature = "async")]
+pub use stream::records::Records;
 pub use stream::reshard::ReshardPlanError;
 pub use stream::retention::Retention;
 pub use stream::sequence_number::{ParseSequenceNumberError, SequenceNumber};

@@ -164,3 +164,35 @@ fn one_shard_reads_as_it_would_alone() {
     }
     assert!(reader.next().unwrap().is_none());
 }
+
+#[test]
+fn waiting_wakes_for_a_put_to_any_shard_and_for_a_split() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(3)).unwrap();
+    let hour = Duration::from_secs(3600);
+    let mut reader = stream.merged_reader(Position::TrimHorizon, ReaderOptions::new()).unwrap();
+    assert!(!reader.wait(Duration::from_millis(1)).unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..200 {
+                stream.put(&format!("key-{number}"), "x").unwrap();
+                if number % 50 == 25 {
+                    let target = if stream.shards().len() == 3 { 6 } else { 3 };
+                    stream.update_shard_count(target).unwrap();
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        for _ in 0..200 {
+            while reader.next().unwrap().is_none() {
+                assert!(reader.wait(hour).unwrap());
+            }
+        }
+    });
+    // Nobody will put any more: whoever waits is sent away.
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.close().unwrap());
+        assert!(!reader.wait(hour).unwrap());
+    });
+}

@@ -2,6 +2,7 @@
 
 use std::task::Waker;
 
+use crate::log::watchers::Watch;
 use crate::stream::core::StreamCore;
 use crate::stream::error::ReadError;
 use crate::stream::reader::{Reader, ReaderOptions};
@@ -113,12 +114,12 @@ impl Held {
                     continue;
                 }
                 Ok(None) => match reader.watch(&self.waker) {
-                    Ok(true) => continue,
-                    Ok(false) if reader.is_at_end() => {
+                    Ok(Watch::Ready) => continue,
+                    Ok(_) if reader.is_at_end() => {
                         self.ended = true;
                         return (count, Stop::End);
                     }
-                    Ok(false) => return (count, Stop::Nothing),
+                    Ok(_) => return (count, Stop::Nothing),
                     Err(error) => error,
                 },
                 Err(error) => error,

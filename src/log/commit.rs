@@ -1,5 +1,7 @@
 //! Group commit: everybody who waits for a shard to become durable shares one sync.
 
+#[cfg(feature = "async")]
+use std::task::Poll;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -203,6 +205,24 @@ impl Commit {
             state.watchers.add(waker);
         }
         watching
+    }
+
+    /// Whether everything below `target` is durable; if not, `waker` is woken by the next sync. `None` once the log is
+    /// closed, when nobody will sync it without being asked.
+    #[cfg(feature = "async")]
+    pub(crate) fn poll_durable(&self, target: u64, waker: &Waker) -> Option<Poll<Result<(), SyncError>>> {
+        let mut state = self.state.lock();
+        if state.durable >= target {
+            return Some(Poll::Ready(Ok(())));
+        }
+        if let Some(error) = &state.failed {
+            return Some(Poll::Ready(Err(error.clone())));
+        }
+        if state.closed {
+            return None;
+        }
+        state.watchers.add(waker);
+        Some(Poll::Pending)
     }
 
     /// Has `waker` not woken any more.

@@ -19,6 +19,7 @@ use super::header::{HEADER_LEN, Signature};
 use super::list::Gap;
 use super::segment::Segment;
 use super::shard_log::ShardLog;
+use super::watchers::Watch;
 
 /// Why the next frame cannot be read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -421,16 +422,20 @@ impl Cursor {
 
     /// As [`wait`](Self::wait), but returns at once; when there is nothing more, `waker` is woken once there may be, unless
     /// the log is closed or poisoned.
-    pub(crate) fn watch(&mut self, waker: &Waker) -> Result<bool, CursorError> {
+    pub(crate) fn watch(&mut self, waker: &Waker) -> Result<Watch, CursorError> {
         if self.is_ready() || self.advance()? {
-            return Ok(true);
+            return Ok(Watch::Ready);
         }
         let arrived = || !matches!(self.look(), Look::Nothing);
         let watching = match self.level {
+            _ if self.log.is_followed() => self.log.watch_followed(waker),
             ReadLevel::Appended => self.log.watch_appended(waker, arrived),
             ReadLevel::Durable => self.log.watch_synced(waker, arrived),
         };
-        Ok(!watching && (self.is_ready() || self.advance()?))
+        if watching {
+            return Ok(Watch::Watching);
+        }
+        Ok(if self.is_ready() || self.advance()? { Watch::Ready } else { Watch::Over })
     }
 
     /// Why the shard takes no more writes, if a sync has failed.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+#[cfg(feature = "async")]
+use std::task::Poll;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -208,6 +210,43 @@ impl ShardLog {
     /// As [`watch_appended`](Self::watch_appended), by the next sync.
     pub(crate) fn watch_synced(&self, waker: &Waker, arrived: impl Fn() -> bool) -> bool {
         self.commit.watch(waker, arrived)
+    }
+
+    /// Has `waker` woken after a while, unless nothing more will come: nobody tells when another process writes.
+    pub(crate) fn watch_followed(&self, waker: &Waker) -> bool {
+        let watching = !self.is_gone() && !self.gate().has_ended();
+        if watching {
+            let waker = waker.clone();
+            self.context.background.schedule(self.context.poll_interval, move || waker.wake());
+        }
+        watching
+    }
+
+    /// Whether another process writes it.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.follow.is_some()
+    }
+
+    /// Has everything before `target` made durable in the background.
+    #[cfg(feature = "async")]
+    pub(crate) fn sync_later(self: &Arc<Self>, target: u64) {
+        let log = Arc::downgrade(self);
+        self.context.background.schedule(Duration::ZERO, move || {
+            if let Some(log) = log.upgrade() {
+                // Whoever waits for it is told of an error.
+                drop(log.sync_to(target));
+            }
+        });
+    }
+
+    /// Whether everything before `target` is durable; if not, `waker` is woken by the next sync.
+    #[cfg(feature = "async")]
+    pub(crate) fn poll_durable(self: &Arc<Self>, target: u64, waker: &Waker) -> Poll<Result<(), SyncError>> {
+        match self.commit.poll_durable(target, waker) {
+            Some(polled) => polled,
+            // The background has ended: closing has made it durable, or does so now.
+            None => Poll::Ready(self.sync_to(target)),
+        }
     }
 
     /// Has `waker` not woken any more.

@@ -2,6 +2,17 @@
 
 use std::task::Waker;
 
+/// What there is to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// Nothing: there is more to read already.
+    Ready,
+    /// The waker is woken once there may be more.
+    Watching,
+    /// Nothing: there will never be more from here.
+    Over,
+}
+
 /// Those who sleep elsewhere until something happens here. Each is told once and then forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {

@@ -67,8 +67,8 @@ impl ReadOnlyStore {
         let context = Arc::new(Context {
             storage: options.storage,
             clock: Arc::clone(&options.clock),
-            // Nothing is ever scheduled.
-            background: Background::manual(options.clock),
+            // Used by those alone who are to be told of more, who then look every now and then.
+            background: Background::threads(),
             // Who does not look does not notice that a segment has been removed: what nobody reads would keep its room.
             maps: MapCache::new(0),
             first_segment_len: options.first_segment_len,

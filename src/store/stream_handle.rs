@@ -248,6 +248,46 @@ impl Stream {
         self.core.sync()
     }
 
+    /// As [`put_record`](Self::put_record), but with [`Durability::Immediate`](crate::Durability) the disk is awaited
+    /// instead of blocking the thread. The record is appended when this is first polled; that copies to memory, and now and
+    /// then creates a file. Dropping the future afterwards takes nothing back.
+    ///
+    /// The sync is done by the store's background threads, and shared by all who wait for it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let store = riverbed::Store::open(directory.path().join("data"))?;
+    /// # let clicks = store.create_stream("clicks", riverbed::StreamOptions::new())?;
+    /// use riverbed::{Durability, PutRecord};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let record = PutRecord::new("user-42", "hello").durability(Durability::Immediate);
+    /// clicks.put_record_async(&record).await?; // on disk
+    /// # Ok::<_, riverbed::PutError>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`put_record`](Self::put_record).
+    #[cfg(feature = "async")]
+    pub async fn put_record_async(&self, record: &PutRecord<'_>) -> Result<Put, PutError> {
+        self.core.put_record_async(record).await
+    }
+
+    /// As [`sync`](Self::sync), awaiting the disk instead of blocking the thread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`sync`](Self::sync).
+    #[cfg(feature = "async")]
+    pub async fn sync_async(&self) -> Result<(), SyncError> {
+        self.core.sync_async().await
+    }
+
     /// Reads a shard from a position on.
     ///
     /// # Errors

@@ -3,7 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::task::Waker;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::log::watchers::Watch;
 use crate::sys::clock::{Clock, Timestamp};
 
 use super::error::ReadError;
@@ -12,6 +16,7 @@ use super::position::Position;
 use super::reader::{Reader, ReaderOptions};
 use super::record::Record;
 use super::shard_map::{Shard, ShardMap};
+use super::watch::thread_waker;
 
 /// Reads all shards of a stream as one, by arrival time, those too that resharding makes of them later; records of the same time come in the order of their shards. Within
 /// a shard the order is always the shard's own.
@@ -110,6 +115,56 @@ impl MergedReader {
             Some(Some(reader)) => reader.next(),
             _ => Ok(None),
         }
+    }
+
+    /// Sleeps until there is something to read in any shard, at most for `timeout`. Returns whether there is. Otherwise as
+    /// [`Reader::wait`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next), and [`ReadError::Sync`] when there will be nothing more because a sync has failed.
+    pub fn wait(&mut self, timeout: Duration) -> Result<bool, ReadError> {
+        // A timeout too long to be a point in time is no timeout.
+        let deadline = Instant::now().checked_add(timeout);
+        let waker = thread_waker();
+        loop {
+            let watch = self.watch(&waker);
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if !matches!(watch, Ok(Watch::Watching)) || left == Some(Duration::ZERO) {
+                self.unwatch(&waker);
+                return watch.map(|watch| watch == Watch::Ready);
+            }
+            match left {
+                Some(left) => thread::park_timeout(left),
+                None => thread::park(),
+            }
+        }
+    }
+
+    /// As [`wait`](Self::wait), but returns at once; `waker` is woken once there may be more.
+    pub(crate) fn watch(&mut self, waker: &Waker) -> Result<Watch, ReadError> {
+        if let Some(last) = self.last.take() {
+            self.ask(last)?;
+        }
+        self.ask_idle()?;
+        if !self.heads.is_empty() {
+            return Ok(Watch::Ready);
+        }
+        let mut all = Watch::Over;
+        for reader in self.readers.iter_mut().flatten() {
+            match reader.watch(waker)? {
+                // A shard that has come to its end has children, which are to be looked for.
+                Watch::Over if !reader.is_at_end() => {}
+                Watch::Ready | Watch::Over => return Ok(Watch::Ready),
+                Watch::Watching => all = Watch::Watching,
+            }
+        }
+        Ok(all)
+    }
+
+    /// Has `waker` not woken any more.
+    pub(crate) fn unwatch(&self, waker: &Waker) {
+        self.readers.iter().flatten().for_each(|reader| reader.unwatch(waker));
     }
 
     /// Goes on behind damage in every shard that has come to some; see [`Reader::skip_damage`].

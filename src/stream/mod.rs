@@ -1,6 +1,8 @@
 //! Streams: hash keys, shards, puts, readers.
 
 pub(crate) mod core;
+#[cfg(feature = "async")]
+mod durable;
 pub(crate) mod error;
 pub(crate) mod hash_key;
 pub(crate) mod hash_range;
@@ -16,6 +18,8 @@ pub(crate) mod put;
 pub(crate) mod put_rows;
 pub(crate) mod reader;
 pub(crate) mod record;
+#[cfg(feature = "async")]
+pub(crate) mod records;
 pub(crate) mod reshard;
 pub(crate) mod retention;
 pub(crate) mod schema_file;
@@ -26,3 +30,4 @@ pub(crate) mod shard_filter;
 pub(crate) mod shard_id;
 pub(crate) mod shard_map;
 pub(crate) mod throttle;
+mod watch;

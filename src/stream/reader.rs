@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::log::cursor::{Ahead, Cursor, Start};
 use crate::log::durability::ReadLevel;
 use crate::log::frame::Check;
+use crate::log::watchers::Watch;
 
 use super::error::ReadError;
 use super::position::Position;
@@ -241,11 +242,11 @@ impl Reader {
     }
 
     /// As [`wait`](Self::wait), but returns at once; when there is nothing, `waker` is woken once there may be.
-    pub(crate) fn watch(&mut self, waker: &Waker) -> Result<bool, ReadError> {
-        let arrived = self.cursor.watch(waker).map_err(|error| ReadError::of_cursor(error, self.shard_id))?;
+    pub(crate) fn watch(&mut self, waker: &Waker) -> Result<Watch, ReadError> {
+        let watch = self.cursor.watch(waker).map_err(|error| ReadError::of_cursor(error, self.shard_id))?;
         match self.cursor.poison() {
-            Some(error) if !arrived => Err(ReadError::Sync(error.clone())),
-            _ => Ok(arrived),
+            Some(error) if watch == Watch::Over => Err(ReadError::Sync(error.clone())),
+            _ => Ok(watch),
         }
     }
 

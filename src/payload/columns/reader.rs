@@ -185,8 +185,7 @@ impl BatchReader {
         }
     }
 
-    /// Sleeps until there is something to read, at most for `timeout`; see [`Reader::wait`]. A reader over all shards does not
-    /// wait: it returns `false` at once.
+    /// Sleeps until there is something to read, at most for `timeout`; see [`Reader::wait`].
     ///
     /// # Errors
     ///
@@ -194,7 +193,7 @@ impl BatchReader {
     pub fn wait(&mut self, timeout: Duration) -> Result<bool, ReadBatchError> {
         match &mut self.source {
             Source::Shard(reader) => Ok(reader.wait(timeout)?),
-            Source::Merged(_) => Ok(false),
+            Source::Merged(reader) => Ok(reader.wait(timeout)?),
         }
     }
 
