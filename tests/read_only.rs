@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use riverbed::testing::{Disk, Operation, Verdict};
 use riverbed::{
-    Durability, Maintenance, OpenError, Position, PutRecord, ReadError, ReadLevel, ReadOnlyStore,
-    ReadOnlyStream, Reader, ReaderOptions, Retention, SequenceNumber, ShardId, Store, StoreOptions, Stream,
-    StreamError, StreamOptions,
+    Durability, HashKey, Maintenance, OpenError, Position, PutRecord, ReadError, ReadLevel, ReadOnlyStore,
+    ReadOnlyStream, Reader, ReaderOptions, Retention, SequenceNumber, ShardFilter, ShardId, Store,
+    StoreOptions, Stream, StreamError, StreamOptions,
 };
 
 const SEGMENT: u64 = 64 * 1024;
@@ -216,6 +216,91 @@ fn who_is_overtaken_by_retention_is_told_and_goes_on() {
     assert_eq!(fresh.next().unwrap().unwrap().sequence_number(), oldest);
     put(&stream, 40..45);
     assert_eq!(indexes(&mut fresh).last(), Some(&44));
+}
+
+#[test]
+fn resharding_is_followed_to_its_children() {
+    let (disk, store, stream, followed) = setup();
+    let parent = shard(&followed);
+    let mut one = reader(&followed, ReadLevel::Appended);
+    let mut durable = reader(&followed, ReadLevel::Durable);
+    let mut all = followed.merged_reader(Position::TrimHorizon, ReaderOptions::new()).unwrap();
+    let mut tip = followed.merged_reader(Position::Latest, ReaderOptions::new()).unwrap();
+    let mut merged = |reader: &mut riverbed::MergedReader| {
+        let mut data = Vec::new();
+        while let Some(record) = reader.next().unwrap() {
+            data.push(u32::from_le_bytes(record.data()[..4].try_into().unwrap()));
+        }
+        data
+    };
+    put(&stream, 0..5);
+    assert_eq!(merged(&mut all), range(0..5));
+    put(&stream, 5..7);
+    assert!(!one.is_at_end());
+    let children = stream.split_shard(parent, HashKey::from(1 << 127)).unwrap();
+    let keys: Vec<_> = (0..20).map(|index| format!("key {index}")).collect();
+    for (index, key) in (7..).zip(&keys) {
+        stream.put(key.as_str(), large(index)).unwrap();
+    }
+    let between = merged(&mut all);
+    assert_eq!(between, range(5..27), "in order of arrival, children after their parent");
+    assert_eq!(merged(&mut tip), range(0..27), "from when the stream was empty");
+    assert_eq!(indexes(&mut one), range(0..7));
+    assert!(one.is_at_end());
+    assert!(!one.wait(Duration::from_secs(300)).unwrap());
+    assert_eq!(indexes(&mut durable), range(0..7), "a split makes its parent durable");
+    assert!(durable.is_at_end());
+    let open: Vec<_> = followed.shards().unwrap().iter().map(|shard| shard.id).collect();
+    assert_eq!(open, children);
+    assert_eq!(followed.list_shards(ShardFilter::All).unwrap(), stream.list_shards(ShardFilter::All));
+    let key = keys[0].as_str();
+    assert_eq!(followed.shard_for_key(key).unwrap(), stream.shard_for_key(key));
+
+    // Once more, and the writer ends.
+    let merged_into = stream.merge_shards(children[0], children[1]).unwrap();
+    stream.put("key", large(27)).unwrap();
+    store.close().unwrap();
+    assert_eq!(merged(&mut all), [27]);
+    let mut reader = followed.reader(merged_into, Position::TrimHorizon).unwrap();
+    assert_eq!(indexes(&mut reader), [27]);
+    let mut fresh = follow(&disk)
+        .open_stream("s")
+        .unwrap()
+        .merged_reader(Position::TrimHorizon, ReaderOptions::new())
+        .unwrap();
+    assert_eq!(merged(&mut fresh), range(0..28));
+}
+
+#[test]
+fn a_closed_shard_that_retention_takes_is_not_silence() {
+    let (_disk, store, stream, followed) = setup();
+    let parent = shard(&followed);
+    put(&stream, 0..6);
+    let mut behind = reader(&followed, ReadLevel::Appended);
+    assert_eq!(behind.next().unwrap().unwrap().data(), large(0));
+    let mut through = reader(&followed, ReadLevel::Appended);
+    assert_eq!(indexes(&mut through), range(0..6));
+    stream.split_shard(parent, HashKey::from(1 << 127)).unwrap();
+    assert!(!through.wait(Duration::from_secs(300)).unwrap());
+    assert!(through.is_at_end());
+    // Everything that is closed goes, and with it the shard.
+    stream.set_retention(Retention::FOREVER.and_bytes(1)).unwrap();
+    store.maintain();
+    let listed = stream.list_shards(ShardFilter::All);
+    assert!(listed.iter().all(|shard| shard.id != parent), "{listed:?}");
+    assert_eq!(followed.list_shards(ShardFilter::All).unwrap(), listed);
+    let error = loop {
+        match behind.next() {
+            Ok(record) => assert!(record.is_some(), "it has not come to the end"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, ReadError::Trimmed { .. }), "{error}");
+    assert_eq!(indexes(&mut behind), range(0..0));
+    assert!(behind.is_at_end());
+    assert_eq!(indexes(&mut through), range(0..0), "it has missed nothing");
+    let gone = followed.reader(parent, Position::TrimHorizon);
+    assert!(matches!(gone, Err(ReadError::NoSuchShard { .. })), "{gone:?}");
 }
 
 #[test]

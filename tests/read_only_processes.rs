@@ -11,9 +11,13 @@ mod child;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use child::{Ack, Id, Records, Task};
 use riverbed::{
@@ -34,8 +38,9 @@ fn child_writes() {
 #[test]
 fn child_follows() {
     let Some(task) = child::task() else { return };
-    let (level, path) = task.split_once(',').unwrap();
-    let level = if level == "durable" { ReadLevel::Durable } else { ReadLevel::Appended };
+    let (how, path) = task.split_once(',').unwrap();
+    let level = if how.contains("durable") { ReadLevel::Durable } else { ReadLevel::Appended };
+    let dawdles = how.contains("dawdling");
     child::report("\nfollowing\n");
     let stream = loop {
         match Store::open_read_only(path).ok().and_then(|store| store.open_stream("s").ok()) {
@@ -70,8 +75,8 @@ fn child_follows() {
                     if let Err(error) = reader.wait(Duration::from_millis(random.u64(0..50))) {
                         told(&mut lines, &error);
                     }
-                    if random.u8(..) == 0 {
-                        thread::sleep(Duration::from_millis(50));
+                    if dawdles && random.u8(..30) == 0 {
+                        thread::sleep(Duration::from_millis(random.u64(..700)));
                     }
                 }
             });
@@ -111,15 +116,18 @@ enum Seen {
 }
 
 /// Collects what a follower reports until it ends, which it does in good order.
-fn follow(level: &'static str, path: &Path) -> thread::JoinHandle<BTreeMap<u32, Vec<Seen>>> {
-    let mut started = child::start("child_follows", &format!("{level},{}", path.display()));
+fn follow(how: &'static str, path: &Path) -> thread::JoinHandle<BTreeMap<u32, Vec<Seen>>> {
+    collect(how, child::start("child_follows", &format!("{how},{}", path.display())))
+}
+
+fn collect(how: &'static str, mut started: child::Started) -> thread::JoinHandle<BTreeMap<u32, Vec<Seen>>> {
     started.line_starting(&["following"]);
     thread::spawn(move || {
         let (lines, status) = started.finish();
         if let Some(error) = lines.iter().find(|line| line.starts_with("error")) {
-            panic!("the follower at {level} says: {error}");
+            panic!("the {how} follower says: {error}");
         }
-        assert!(status.success(), "the follower at {level} died: {status}");
+        assert!(status.success(), "the {how} follower died: {status}");
         assert!(lines.iter().any(|line| line == "ended"));
         let mut shards: BTreeMap<u32, Vec<Seen>> = BTreeMap::new();
         for line in &lines {
@@ -186,9 +194,9 @@ fn read_now(path: &Path, level: ReadLevel) -> Records {
     all
 }
 
-/// Lets one writer after the other write, and kills them. Returns every record that there ever was, as far as acknowledgements
+/// Lets one writer after the other write, for at least so long, and kills them. Returns every record that there ever was, as far as acknowledgements
 /// and readers of the dead store know.
-fn write_and_kill(path: &Path, kills: u64, random: &mut fastrand::Rng) -> Records {
+fn write_and_kill(path: &Path, kills: u64, lifetime: Duration, random: &mut fastrand::Rng) -> Records {
     let mut known = Records::new();
     for run in 0..kills {
         let task = Task {
@@ -205,7 +213,8 @@ fn write_and_kill(path: &Path, kills: u64, random: &mut fastrand::Rng) -> Record
         if random.u8(..8) > 0 {
             let target = random.usize(..600);
             child.line_starting(&["ready"]);
-            while acks.len() < target {
+            let began = Instant::now();
+            while acks.len() < target || began.elapsed() < lifetime {
                 acks.extend(Ack::parse(&child.line_starting(&["ack"])));
             }
         }
@@ -270,7 +279,7 @@ fn followers_see_everything_once_whatever_happens_to_the_writer() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = directory.path().join("store");
     let followers = [follow("appended", &path), follow("durable", &path)];
-    let mut known = write_and_kill(&path, kills, &mut random);
+    let mut known = write_and_kill(&path, kills, Duration::ZERO, &mut random);
     let store = child::open(&path, SEGMENT);
     known.extend(child::read_checked(&store));
     if store.list_streams().is_empty() {
@@ -295,8 +304,9 @@ fn followers_are_told_what_retention_has_taken_from_them() {
     let retention = Retention::of_age(Duration::from_millis(200));
     store.create_stream("s", StreamOptions::new().shards(SHARDS).retention(retention)).unwrap();
     store.close().unwrap();
-    let followers = [follow("appended", &path), follow("durable", &path)];
-    let known = write_and_kill(&path, kills, &mut random);
+    let followers = [follow("dawdling appended", &path), follow("dawdling durable", &path)];
+    // Long enough for retention to come round.
+    let known = write_and_kill(&path, kills, Duration::from_millis(300), &mut random);
     finish(&path);
     for follower in followers {
         let seen = follower.join().unwrap();
@@ -327,4 +337,66 @@ fn check_followed_of(seen: &BTreeMap<u32, Vec<Seen>>, known: &Records) -> usize 
         }
     }
     check_followed(seen, &all)
+}
+
+/// Takes the right to write from everything in a directory, or gives it back; for others than root.
+fn make_writable(path: &Path, writable: bool) {
+    let mode = |mode| if writable { mode | 0o200 } else { mode };
+    if path.is_dir() {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        for entry in std::fs::read_dir(path).unwrap() {
+            make_writable(&entry.unwrap().path(), writable);
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(mode(0o555))).unwrap();
+    } else {
+        std::fs::set_permissions(path, Permissions::from_mode(mode(0o444))).unwrap();
+    }
+}
+
+/// Every file and directory: when it was changed, and what is in it.
+fn tree(path: &Path, into: &mut BTreeMap<PathBuf, (SystemTime, Vec<u8>)>) {
+    let changed = path.metadata().unwrap().modified().unwrap();
+    if path.is_dir() {
+        into.insert(path.to_owned(), (changed, Vec::new()));
+        for entry in std::fs::read_dir(path).unwrap() {
+            tree(&entry.unwrap().path(), into);
+        }
+    } else {
+        into.insert(path.to_owned(), (changed, std::fs::read(path).unwrap()));
+    }
+}
+
+#[test]
+fn a_store_that_may_not_be_written_is_followed_and_stays_as_it_is() {
+    // A user who may do nothing, where this is root, whom no permission stops.
+    const NOBODY: u32 = 65_534;
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let path = directory.path().join("store");
+    let mut random = fastrand::Rng::with_seed(child::seed("read_only_processes, permissions"));
+    child::open(&path, SEGMENT).create_stream("s", StreamOptions::new().shards(SHARDS)).unwrap();
+    let known = write_and_kill(&path, 2, Duration::ZERO, &mut random);
+    finish(&path);
+    make_writable(&path, false);
+    let mut before = BTreeMap::new();
+    tree(&path, &mut before);
+
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new(&program);
+    let is_root = directory.path().metadata().unwrap().uid() == 0;
+    if is_root {
+        command.uid(NOBODY).gid(NOBODY);
+        let reachable = Command::new("test").uid(NOBODY).args(["-x".as_ref(), program.as_os_str()]).status();
+        if !reachable.is_ok_and(|status| status.success()) {
+            println!("read-only directory: skipped, another user cannot reach {}", program.display());
+            return;
+        }
+    }
+    let task = format!("appended,{}", path.display());
+    let follower = collect("unprivileged", child::start_by(&mut command, "child_follows", &task));
+    assert_eq!(check_followed(&follower.join().unwrap(), &known), 0);
+    let mut after = BTreeMap::new();
+    tree(&path, &mut after);
+    assert!(before == after, "something was written");
+    make_writable(&path, true);
 }

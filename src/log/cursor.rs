@@ -399,7 +399,7 @@ impl Cursor {
             return Ok(true);
         }
         if let Some(mut backoff) = self.log.polling(deadline) {
-            while !self.log.is_gone() && backoff.pause() {
+            while !self.log.is_gone() && !self.log.gate().has_ended() && backoff.pause() {
                 if self.advance()? {
                     return Ok(true);
                 }

@@ -17,7 +17,7 @@ use crate::sys::storage::remove_if_there;
 use super::append::{Ahead, AppendError, Appender, Gate, Place, StartingPoint};
 use super::commit::Commit;
 use super::durability::Durability;
-use super::follow::{Backoff, Follow};
+use super::follow::{Backoff, Follow, Registry};
 use super::frame::Draft;
 use super::header::SlotState;
 use super::list::SegmentList;
@@ -62,11 +62,17 @@ impl ShardLog {
 
     /// The log in `dir`, which another process writes: what it has is found out by [`catch_up`](Self::catch_up). It takes
     /// no appends. The first record ever has the counter `first`.
-    pub(crate) fn followed(context: Arc<Context>, dir: PathBuf, shard: u32, first: u64) -> Arc<Self> {
+    pub(crate) fn followed(
+        context: Arc<Context>,
+        dir: PathBuf,
+        shard: u32,
+        first: u64,
+        registry: Arc<dyn Registry>,
+    ) -> Arc<Self> {
         let start = Recovered::empty(&context, first).start;
         let dir = ShardDir::new(dir, true);
         let mut log = Self::assemble(context, dir, shard, SegmentList::default(), start);
-        log.follow = Some(Follow::new(shard, first));
+        log.follow = Some(Follow::new(shard, first, registry));
         drop(log.appender.get_mut().close());
         Arc::new(log)
     }
@@ -128,6 +134,12 @@ impl ShardLog {
     /// Whether the files of a log that another process writes have been removed, so that nothing more will come.
     pub(crate) fn is_gone(&self) -> bool {
         self.follow.as_ref().is_some_and(Follow::is_gone)
+    }
+
+    /// Takes note that the shard has been split or merged: what there is now is all.
+    pub(super) fn note_ended(&self) {
+        let closed = |ended| Gate::Closed { ended };
+        self.appender.lock().change_gate(closed(false), closed(true));
     }
 
     /// Takes note of how far the other process has come.

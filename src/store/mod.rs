@@ -2,6 +2,7 @@
 
 pub(crate) mod consumers;
 pub(crate) mod error;
+pub(crate) mod followed_stream;
 pub(crate) mod handle;
 pub(crate) mod layout;
 pub(crate) mod manifest;

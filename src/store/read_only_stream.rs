@@ -1,15 +1,12 @@
 //! A stream that another process writes.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::error::IoError;
 use crate::log::options::Context;
-use crate::log::shard_log::ShardLog;
 use crate::stream::error::ReadError;
 use crate::stream::hash_key::HashKey;
 use crate::stream::live_shards::LiveShards;
@@ -22,13 +19,9 @@ use crate::stream::sequence_number::SequenceNumber;
 use crate::stream::shard_filter::ShardFilter;
 use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::{Shard, ShardMap};
-use crate::stream::throttle::Throttle;
-use crate::sys::storage::read_file;
 
 use super::error::StreamError;
-use super::layout;
-use super::manifest::{self, StreamManifest};
-use super::open;
+use super::followed_stream::FollowedStream;
 use super::stream_handle::{ShardInfo, ShardStats};
 
 /// A stream of a [`ReadOnlyStore`](crate::ReadOnlyStore): everything that a [`Stream`](crate::Stream) has for reading.
@@ -37,42 +30,26 @@ use super::stream_handle::{ShardInfo, ShardStats};
 /// takes a look at the stream's files: that is where the errors come from.
 #[derive(Debug, Clone)]
 pub struct ReadOnlyStream {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    name: String,
-    path: PathBuf,
-    context: Arc<Context>,
+    stream: Arc<FollowedStream>,
     shards: Arc<LiveShards>,
-    known: Mutex<Known>,
-}
-
-/// What the stream's manifest said when it was last read.
-#[derive(Debug)]
-struct Known {
-    bytes: Vec<u8>,
-    manifest: StreamManifest,
 }
 
 impl ReadOnlyStream {
     pub(crate) fn open(name: &str, path: PathBuf, context: Arc<Context>) -> Result<Self, StreamError> {
-        let known = Known::read(name, &path, &context)?;
-        let shards = LiveShards::new(known.shard_map(&path, &context, None)?);
-        let shared = Shared { name: name.to_owned(), path, context, shards, known: Mutex::new(known) };
-        Ok(Self { shared: Arc::new(shared) })
+        let (stream, shards) = FollowedStream::open(name, path, context)?;
+        Ok(Self { stream, shards })
     }
 
     /// The stream's name.
     pub fn name(&self) -> &str {
-        &self.shared.name
+        self.stream.name()
     }
 
     /// Reads a shard from a position on, as [`Stream::reader`](crate::Stream::reader) does.
     ///
     /// [`Reader::wait`] looks at the shard's files again and again, at least once every
-    /// [`poll_interval`](crate::StoreOptions::poll_interval). When the stream is deleted, it returns early, with `false`.
+    /// [`poll_interval`](crate::StoreOptions::poll_interval). When the stream is deleted, or the shard split or merged, it
+    /// returns early, with `false`.
     ///
     /// # Errors
     ///
@@ -110,8 +87,8 @@ impl ReadOnlyStream {
         for shard in self.look()?.all() {
             shard.log.catch_up()?;
         }
-        let Shared { shards, context, .. } = &*self.shared;
-        MergedReader::new(shards, Arc::clone(&context.clock), position, options)
+        let clock = Arc::clone(&self.stream.context().clock);
+        MergedReader::new(&self.shards, clock, position, options)
     }
 
     /// The open shards, in the order of their hash keys.
@@ -198,7 +175,7 @@ impl ReadOnlyStream {
     /// As for [`shards`](Self::shards).
     pub fn retention(&self) -> Result<Retention, StreamError> {
         self.refresh()?;
-        Ok(self.shared.known.lock().manifest.retention.into())
+        Ok(self.stream.retention())
     }
 
     /// What a shard has, as far as it can be seen from outside the writing process: syncs are not counted, and no
@@ -229,7 +206,7 @@ impl ReadOnlyStream {
 
     /// What `ask` says of a shard that has been brought up to date.
     fn with_shard<T>(&self, shard_id: ShardId, ask: impl FnOnce(&Shard) -> T) -> Result<T, ReadError> {
-        let mut shards = self.shared.shards.snapshot();
+        let mut shards = self.shards.snapshot();
         if shards.by_id(shard_id).is_none() {
             shards = self.look()?;
         }
@@ -243,60 +220,15 @@ impl ReadOnlyStream {
         self.refresh().map_err(|error| match error {
             StreamError::Io(error) => ReadError::Io(error),
             error => {
-                let path = self.shared.path.join(layout::STREAM_MANIFEST);
+                let path = self.stream.manifest_path();
                 ReadError::Io(IoError::new("read", &path, io::Error::other(error.to_string())))
             }
         })
     }
 
-    /// Brings the shards up to date with the stream's manifest.
+    /// The shards, as the stream's manifest has them now.
     fn refresh(&self) -> Result<Arc<ShardMap>, StreamError> {
-        let Shared { name, path, context, shards, known } = &*self.shared;
-        let mut known = known.lock();
-        let now = Known::read(name, path, context)?;
-        if now.manifest.created != known.manifest.created {
-            // Deleted, and another one created in its place: no record of that one is this one's.
-            return Err(StreamError::NotFound { name: name.clone() });
-        }
-        if now.bytes != known.bytes {
-            shards.replace(now.shard_map(path, context, Some(&shards.snapshot()))?);
-            *known = now;
-        }
-        Ok(shards.snapshot())
-    }
-}
-
-impl Known {
-    /// Reads the manifest of the stream in `path`.
-    fn read(name: &str, path: &Path, context: &Context) -> Result<Self, StreamError> {
-        let file = path.join(layout::STREAM_MANIFEST);
-        let bytes = read_file(&*context.storage, &file).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StreamError::NotFound { name: name.to_owned() },
-            _ => IoError::new("read", &file, error).into(),
-        })?;
-        let manifest = manifest::decode(&bytes).map_err(|fault| StreamError::damaged(file, &fault))?;
-        Ok(Self { bytes, manifest })
-    }
-
-    /// The shards that the manifest speaks of; those that are in `before` keep their logs.
-    fn shard_map(
-        &self,
-        path: &Path,
-        context: &Arc<Context>,
-        before: Option<&ShardMap>,
-    ) -> Result<ShardMap, StreamError> {
-        let logs = self.manifest.shards.iter().map(|shard| {
-            let log = match before.and_then(|before| before.by_id(ShardId::new(shard.id))) {
-                Some(known) => Arc::clone(&known.log),
-                None => {
-                    let dir = layout::shard_dir(path, shard.id);
-                    ShardLog::followed(Arc::clone(context), dir, shard.id, shard.first)
-                }
-            };
-            // Limits are the writing process's.
-            (log, Throttle::default())
-        });
-        open::shard_map(&self.manifest, logs)
-            .map_err(|fault| StreamError::damaged(path.join(layout::STREAM_MANIFEST), &fault))
+        self.stream.refresh()?;
+        Ok(self.shards.snapshot())
     }
 }

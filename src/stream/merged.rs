@@ -203,6 +203,10 @@ impl MergedReader {
     /// Adds readers for the shards that others were split or merged into. By arrival, their records come after those of
     /// their parents.
     fn follow_resharding(&mut self) -> Result<(), ReadError> {
+        // Where another process reshards, a look at one shard shows what has become of all.
+        if let Some(reader) = self.readers.iter().flatten().next() {
+            reader.catch_up()?;
+        }
         let map = self.shards.look();
         if Arc::ptr_eq(&map, &self.known) {
             return Ok(());

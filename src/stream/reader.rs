@@ -255,6 +255,12 @@ impl Reader {
         self.cursor.log().unwatch(waker);
     }
 
+    /// Brings up to date what is known of a stream that another process writes.
+    pub(crate) fn catch_up(&self) -> Result<(), ReadError> {
+        self.cursor.log().catch_up()?;
+        Ok(())
+    }
+
     /// What the next record will be, without moving on.
     pub(crate) fn peek(&mut self) -> Result<Option<Ahead>, ReadError> {
         self.cursor.peek().map_err(|error| ReadError::of_cursor(error, self.shard_id))

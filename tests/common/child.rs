@@ -40,7 +40,12 @@ pub fn task() -> Option<String> {
 /// Starts this test binary again, to run only the test `test` with a task.
 pub fn start(test: &str, task: &str) -> Started {
     let program = std::env::current_exe().expect("a test has a path");
-    let mut child = Command::new(program)
+    start_by(&mut Command::new(program), test, task)
+}
+
+/// As [`start`], by a command that has been given this test binary.
+pub fn start_by(command: &mut Command, test: &str, task: &str) -> Started {
+    let mut child = command
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(TASK, task)
         .stdin(Stdio::null())

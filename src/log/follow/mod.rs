@@ -10,6 +10,7 @@ mod growing;
 mod head;
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,10 +36,29 @@ use head::Head;
 /// How often to list a directory anew whose files go while they are looked at.
 const LISTINGS: usize = 64;
 
+/// What has become of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Open,
+    /// It was split or merged: nothing is appended any more.
+    Ended,
+    /// It had ended, and retention has taken the last of it.
+    Dropped,
+    /// Its stream was deleted.
+    Gone,
+}
+
+/// Who knows what has become of a stream's shards.
+pub(crate) trait Registry: Debug + Send + Sync {
+    /// What has become of this shard. What was appended before it ended is seen by who looks afterwards.
+    fn standing(self: Arc<Self>, shard: u32) -> Result<Standing, IoError>;
+}
+
 /// What a follower knows of a shard's log besides its list of segments.
 #[derive(Debug)]
 pub(crate) struct Follow {
     shard: u32,
+    registry: Arc<dyn Registry>,
     state: Mutex<State>,
 }
 
@@ -73,7 +93,7 @@ struct Tail {
 
 impl Follow {
     /// Follows a shard whose first record ever has the counter `first`.
-    pub(crate) fn new(shard: u32, first: u64) -> Self {
+    pub(crate) fn new(shard: u32, first: u64, registry: Arc<dyn Registry>) -> Self {
         let state = State {
             tail: None,
             next_ordinal: 0,
@@ -83,13 +103,22 @@ impl Follow {
             durable: first,
             gone: false,
         };
-        Self { shard, state: Mutex::new(state) }
+        Self { shard, registry, state: Mutex::new(state) }
     }
 
     /// Brings `log` up to date. What a put has returned before this is called is seen.
     pub(crate) fn catch_up(&self, log: &ShardLog) -> Result<(), IoError> {
         let mut state = self.state.lock();
-        Walk { log, shard: self.shard, state: &mut state }.go()?;
+        let standing = Arc::clone(&self.registry).standing(self.shard)?;
+        let mut walk = Walk { log, shard: self.shard, state: &mut state, tail_lost: false };
+        match standing {
+            Standing::Open | Standing::Ended => walk.go()?,
+            Standing::Dropped => walk.drop_all(),
+            Standing::Gone => walk.state.gone = true,
+        }
+        if matches!(standing, Standing::Ended | Standing::Dropped) {
+            log.note_ended();
+        }
         let next = state.next().unwrap_or(state.durable);
         log.note_followed(next, state.last_time, state.durable);
         Ok(())
@@ -116,6 +145,8 @@ struct Walk<'a> {
     log: &'a ShardLog,
     shard: u32,
     state: &'a mut State,
+    /// The tail was removed while it was looked at.
+    tail_lost: bool,
 }
 
 impl Walk<'_> {
@@ -132,12 +163,20 @@ impl Walk<'_> {
             };
             let before = self.state.next_ordinal;
             while self.step(&listed)? {}
-            if self.state.next_ordinal == before {
+            if self.state.next_ordinal == before && !std::mem::take(&mut self.tail_lost) {
                 break;
             }
             // The segments gone through may have been removed meanwhile: not finished before the tail is seen to be there.
         }
         self.settle()
+    }
+
+    /// There is nothing left on disk. Who had not come to the end is to be told.
+    fn drop_all(&mut self) {
+        self.finish_removed_tail();
+        let seen_to_the_end = self.log.gate().has_ended();
+        self.trim(if seen_to_the_end { self.state.next_ordinal } else { u64::MAX });
+        self.state.gone = true;
     }
 
     fn storage(&self) -> &dyn Storage {
@@ -201,6 +240,16 @@ impl Walk<'_> {
         Some(growing.finish(self.log.context()))
     }
 
+    /// The tail was removed as retention does it: all that was appended to it is in the mapping, and was durable.
+    fn finish_removed_tail(&mut self) {
+        if let Some(growing) = self.state.tail.as_mut().and_then(|tail| tail.growing.as_mut()) {
+            growing.advance();
+        }
+        if let Some(segment) = self.finish_tail() {
+            segment.note_durable(segment.extent().end);
+        }
+    }
+
     /// Segments before `ordinal` are gone, or about to be.
     fn trim(&mut self, ordinal: u64) {
         if ordinal > self.log.list().trim() {
@@ -214,22 +263,19 @@ impl Walk<'_> {
             self.state.gone = self.state.tail.is_some();
             return Ok(None);
         };
-        if let Some(tail) = &mut self.state.tail {
+        if let Some(tail) = &self.state.tail {
             if trim <= tail.ordinal {
                 // Neither trimmed nor there: the stream was deleted, and perhaps another one of its name created.
                 self.state.gone = true;
                 return Ok(None);
             }
-            // What was appended to it before it was trimmed is in the mapping.
-            if let Some(growing) = &mut tail.growing {
-                growing.advance();
-            }
-            drop(self.finish_tail());
+            self.finish_removed_tail();
         }
         self.state.gone = false;
         self.trim(trim);
-        if trim > self.state.next_ordinal {
-            self.state.next_ordinal = trim;
+        // With which number the next one begins, the removed segment's slot said last.
+        if trim > 0 {
+            self.state.next_ordinal = self.state.next_ordinal.max(trim);
             self.state.expected = None;
         }
         Ok(Some(listed))
@@ -312,7 +358,11 @@ impl Walk<'_> {
         if self.state.next().is_some_and(|next| next < slot.base) {
             // Between looking at the tail and at the next segment, records may have been appended, or recovery may have sealed
             // the tail.
-            self.look_at_tail()?;
+            if !self.look_at_tail()? {
+                // Trimmed meanwhile.
+                self.tail_lost = true;
+                return Ok(false);
+            }
         }
         let next = self.state.next();
         if next.is_none_or(|next| next >= slot.base) {
