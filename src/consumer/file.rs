@@ -164,6 +164,8 @@ impl CheckpointFile {
         remove_if_there(&*self.storage, temporary)?;
         let file = self.storage.create_file(temporary)?;
         file.allocate(len as u64)?;
+        // Zeros and all: a sync of what is added later then changes no extents, which would cost a commit of the journal.
+        bytes.resize(len, 0);
         file.write_all_at(&bytes, 0)?;
         file.sync_data()?;
         self.storage.rename(temporary, &self.path)?;
