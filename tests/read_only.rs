@@ -226,7 +226,7 @@ fn resharding_is_followed_to_its_children() {
     let mut durable = reader(&followed, ReadLevel::Durable);
     let mut all = followed.merged_reader(Position::TrimHorizon, ReaderOptions::new()).unwrap();
     let mut tip = followed.merged_reader(Position::Latest, ReaderOptions::new()).unwrap();
-    let mut merged = |reader: &mut riverbed::MergedReader| {
+    let merged = |reader: &mut riverbed::MergedReader| {
         let mut data = Vec::new();
         while let Some(record) = reader.next().unwrap() {
             data.push(u32::from_le_bytes(record.data()[..4].try_into().unwrap()));
