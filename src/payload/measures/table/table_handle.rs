@@ -51,7 +51,7 @@ use super::write_error::WriteRecordsError;
 ///
 /// let load = Series::new([("host", "a")], "load");
 /// let current = table.current(&load, Timestamp::from_millis(1_700_000_000_000))?;
-/// assert_eq!(current.map(|stored| stored.measure().value().to_value()), Some(ValueRef::Double(0.7).to_value()));
+/// assert_eq!(current.as_ref().map(|stored| stored.measure().value()), Some(ValueRef::Double(0.7)));
 /// # Ok(())
 /// # }
 /// ```
