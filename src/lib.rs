@@ -46,6 +46,7 @@
 //! * `async`: records as a `futures_core::Stream`, and puts and syncs that await the disk; with any runtime.
 //! * `kpl`: records packed as the Kinesis Producer Library packs them, unpacked and packed.
 //! * `limits`: Kinesis's throughput limits per shard, or others.
+//! * `cli`: the command `riverbed`.
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
 

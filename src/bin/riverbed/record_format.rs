@@ -1,0 +1,155 @@
+//! Records as they are shown.
+
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::ValueEnum;
+use riverbed::Record;
+use riverbed::point::PointDecoder;
+use serde::Serialize;
+
+use crate::error::CliError;
+use crate::output::Output;
+use crate::units;
+
+/// How a record is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormat {
+    /// The data as they are, then a line feed
+    Raw,
+    /// A line of JSON with everything about the record
+    Json,
+    /// Where and when, then the data in hexadecimal and as text
+    Hex,
+    /// A point in canonical line protocol
+    Points,
+}
+
+/// A record in JSON. Data and metadata that are not UTF-8 go in Base64.
+#[derive(Debug, Serialize)]
+pub(crate) struct RecordJson<'a> {
+    sequence_number: String,
+    shard_id: String,
+    arrival_time: String,
+    partition_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explicit_hash_key: Option<String>,
+    /// Of a batch of rows, the number of its last row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_sequence_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_base64: Option<String>,
+}
+
+impl<'a> RecordJson<'a> {
+    pub(crate) fn new(record: &Record<'a>) -> Result<Self, CliError> {
+        let (data, data_base64) = text_or_base64(record.data());
+        let (metadata, metadata_base64) = match record.metadata() {
+            b"" => (None, None),
+            metadata => text_or_base64(metadata),
+        };
+        let (number, last) = (record.sequence_number(), record.last_sequence_number());
+        Ok(Self {
+            sequence_number: number.to_string(),
+            shard_id: record.shard_id().to_string(),
+            arrival_time: units::time(record.arrival_time()),
+            partition_key: record.partition_key()?,
+            explicit_hash_key: record.explicit_hash_key().map(|hash_key| hash_key.to_string()),
+            last_sequence_number: (last != number).then(|| last.to_string()),
+            metadata,
+            metadata_base64,
+            data,
+            data_base64,
+        })
+    }
+}
+
+fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Some(text), None),
+        Err(_) => (None, Some(BASE64.encode(bytes))),
+    }
+}
+
+/// Shows records.
+pub(crate) struct RecordWriter {
+    format: RecordFormat,
+    points: PointDecoder,
+}
+
+impl RecordWriter {
+    /// JSON when that is wanted of the command as a whole and nothing else of it.
+    pub(crate) fn new(format: Option<RecordFormat>, out: &Output) -> Self {
+        let default = if out.is_json() { RecordFormat::Json } else { RecordFormat::Raw };
+        Self { format: format.unwrap_or(default), points: PointDecoder::new() }
+    }
+
+    pub(crate) fn write(&mut self, record: &Record<'_>, out: &mut Output) -> Result<(), CliError> {
+        match self.format {
+            RecordFormat::Raw => {
+                out.write_all(record.data())?;
+                Ok(out.write_all(b"\n")?)
+            }
+            RecordFormat::Json => out.json_line(&RecordJson::new(record)?),
+            RecordFormat::Hex => {
+                let key = record.partition_key()?;
+                let (number, shard_id) = (record.sequence_number(), record.shard_id());
+                let time = units::time(record.arrival_time());
+                out.heading(&format!(
+                    "{number} {shard_id} {time} key {key:?}, {} bytes",
+                    record.data().len()
+                ))?;
+                Ok(hex_dump(record.data(), out)?)
+            }
+            RecordFormat::Points => {
+                let number = record.sequence_number();
+                self.points.decode(record).map_err(|error| CliError::Show {
+                    number,
+                    problem: format!("{error}; use --format raw, json or hex"),
+                })?;
+                // What decodes is the canonical line.
+                out.write_all(record.data())?;
+                Ok(out.write_all(b"\n")?)
+            }
+        }
+    }
+}
+
+/// Writes sixteen bytes a line: offset, hexadecimal, text.
+pub(crate) fn hex_dump(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
+    for (line, chunk) in bytes.chunks(16).enumerate() {
+        write!(out, "{:08x} ", line * 16)?;
+        for place in 0..16 {
+            let gap = if place == 8 { "  " } else { " " };
+            match chunk.get(place) {
+                Some(byte) => write!(out, "{gap}{byte:02x}"),
+                None => write!(out, "{gap}  "),
+            }?;
+        }
+        let shown =
+            |byte: &u8| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' };
+        writeln!(out, "  |{}|", chunk.iter().map(shown).collect::<String>())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_dumps_line_up() {
+        let mut dump = Vec::new();
+        hex_dump(b"0123456789abcdef\0z", &mut dump).unwrap_or_default();
+        let expected = "00000000  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|\n\
+                        00000010  00 7a                                             |.z|\n";
+        assert_eq!(String::from_utf8(dump).as_deref(), Ok(expected));
+    }
+}
