@@ -23,8 +23,8 @@ fn records(place: &Place) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn each_framing_keeps_every_byte() {
     let prefixed = b"\0\0\0\x03a\nb\0\0\0\0\0\0\0\x02\0\xff";
-    let cases: [(&str, &[u8], &[&[u8]]); 3] = [
-        ("lines", b"one\n\nthree\0 \r\n\xff", &[b"one", b"", b"three\0 \r", b"\xff"]),
+    let cases = [
+        ("lines", &b"one\n\nthree\0 \r\n\xff"[..], &[&b"one"[..], b"", b"three\0 \r", b"\xff"][..]),
         ("nul", b"one\ntwo\0\0three", &[b"one\ntwo", b"", b"three"]),
         ("length-prefixed", prefixed, &[b"a\nb", b"", b"\0\xff"]),
     ];
