@@ -21,4 +21,6 @@ mod power_cut;
 #[cfg(test)]
 mod putting;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod reading;
