@@ -203,6 +203,36 @@ fn a_new_schema_must_go_with_those_there_are() {
 }
 
 #[test]
+fn a_schema_that_could_not_be_read_again_is_refused_and_leaves_nothing_behind() {
+    let (_directory, store) = store();
+    let columns = store.create_stream("rows", StreamOptions::new()).unwrap().columns();
+    let ends = Arc::new(Field::new("run_ends", DataType::Int32, false));
+    let values = Arc::new(Field::new("values", DataType::Utf8View, true));
+    let runs = DataType::RunEndEncoded(ends, values);
+    let in_struct = DataType::Struct(vec![Field::new("runs", runs.clone(), true)].into());
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+    let column = |kind: &DataType| batch_of(vec![("column".into(), arrow_array::new_null_array(kind, 3))]);
+    for kind in [
+        DataType::List(Arc::new(Field::new("item", in_struct.clone(), true))),
+        DataType::FixedSizeList(Arc::new(Field::new("item", runs.clone(), true)), 0),
+        DataType::Dictionary(Box::new(DataType::Int8), Box::new(dictionary)),
+    ] {
+        let refused = columns.put_batch("key", &column(&kind)).unwrap_err();
+        assert!(
+            matches!(refused, PutBatchError::Schema(SchemaError::Unsupported { .. })),
+            "{kind}: {refused}"
+        );
+        assert_eq!(columns.newest_schema().unwrap(), None, "{kind}");
+    }
+    let put = columns.put_batch("key", &column(&in_struct)).unwrap();
+    let again = columns.clone().evolution(Evolution::Any).put_batch("key", &column(&runs)).unwrap();
+    assert_eq!((put.rows, again.rows), (3, 3));
+    let mut reader = columns.reader(put.shard_id.unwrap(), Position::TrimHorizon).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().rows(), &column(&in_struct));
+    assert_eq!(reader.next().unwrap().unwrap().rows(), &column(&runs));
+}
+
+#[test]
 fn what_was_put_before_an_error_is_told() {
     let (_directory, store) = store();
     let columns = store.create_stream("rows", StreamOptions::new()).unwrap().columns();

@@ -69,7 +69,7 @@ impl Known {
         })
     }
 
-    /// A schema without an id, for exports.
+    /// A schema that has no id yet, or needs none.
     pub(super) fn of_schema(schema: &Schema) -> Result<Self, SchemaError> {
         Self::new(&StoredSchema { id: 0, message: Ok(message_of(schema)?) })
     }
@@ -136,9 +136,10 @@ impl Registry {
             if let Some(newest) = known.last() {
                 evolution.check(&newest.schema, schema)?;
             }
-            let message = message_of(schema)?;
-            let id = schemas.add(message.clone())?;
-            let added = Arc::new(Known::new(&StoredSchema { id, message: Ok(message) })?);
+            // What could not be read again must not be stored.
+            let mut added = Known::of_schema(schema)?;
+            added.id = schemas.add(added.message.clone())?;
+            let added = Arc::new(added);
             known.push(Arc::clone(&added));
             Ok(added)
         })
