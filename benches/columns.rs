@@ -132,12 +132,28 @@ fn in_and_out(criterion: &mut Criterion) {
         assert_eq!(read(&written, true), read_plain(&plain));
         let mut group = criterion.benchmark_group(format!("columns/out/{rows}"));
         group.bench_function("arrow_ipc StreamReader", |bencher| {
-            bencher.iter_custom(|n| per_batch(n, count, || (), |()| drop(black_box(read_plain(&plain)))));
+            bencher.iter_custom(|n| {
+                per_batch(
+                    n,
+                    count,
+                    || (),
+                    |()| {
+                        black_box(read_plain(&plain));
+                    },
+                )
+            });
         });
         for (name, verify) in [("verified", true), ("verified once", false)] {
             group.bench_function(name, |bencher| {
                 bencher.iter_custom(|n| {
-                    per_batch(n, count, || (), |()| drop(black_box(read(&written, verify))))
+                    per_batch(
+                        n,
+                        count,
+                        || (),
+                        |()| {
+                            black_box(read(&written, verify));
+                        },
+                    )
                 });
             });
         }
@@ -145,7 +161,14 @@ fn in_and_out(criterion: &mut Criterion) {
         drop((store, written));
         group.bench_function("for the first time, validated", |bencher| {
             bencher.iter_custom(|n| {
-                per_batch(n, count, || columns(&data), |(_, columns)| drop(black_box(read(columns, true))))
+                per_batch(
+                    n,
+                    count,
+                    || columns(&data),
+                    |(_, columns)| {
+                        black_box(read(columns, true));
+                    },
+                )
             });
         });
         group.finish();
