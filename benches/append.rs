@@ -1,5 +1,13 @@
-//! What a put costs, beside what the machine charges for the same bytes: a checksum and a copy into memory that has been
-//! faulted in, in the same run.
+//! What a put costs, beside what the machine charges for the same bytes in the same run: a checksum and a copy into memory
+//! that has been faulted in, and the faulting in of a file's pages.
+//!
+//! Two questions, because a page of a file that was never touched costs the kernel more than all the rest together:
+//!
+//! * `put`: the path itself, into pages that the background has faulted in ahead, as it does for whoever does not put
+//!   gigabytes a second. Maintenance runs between the timed bursts.
+//! * `sustained`: as fast as it goes, segment after segment, faults of the calling thread included.
+//!
+//! Times are those that the calling thread had a processor for.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,39 +15,80 @@
     reason = "a benchmark fails by panicking"
 )]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+#[path = "support/thread_time.rs"]
+mod thread_time;
 
-use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
-use memmap2::MmapMut;
-use riverbed::{Durability, PartitionKey, PutRecord, Store, Stream, StreamOptions};
+use std::fs::File;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use memmap2::{Advice, MmapMut, MmapOptions};
+use riverbed::{Durability, Maintenance, PartitionKey, PutRecord, Store, Stream, StreamOptions};
+use rustix::fs::FallocateFlags;
+use thread_time::ThreadTime;
+
+type Group<'a> = BenchmarkGroup<'a, ThreadTime>;
 
 /// Bytes of a frame's header, which the bare loop copies too.
 const HEADER: usize = 32;
 /// How much is put before the stream is emptied again.
 const ROUND: u64 = 512 << 20;
+/// How much is put between two turns of maintenance: less than what it faults in ahead.
+const BURST: u64 = 256 << 10;
+const SEGMENT: usize = 64 << 20;
 
 /// A stream whose segments have their full size, and which never has more than a round of records.
 struct Target {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     store: Store,
     stream: Stream,
     shards: u32,
     put: u64,
+    burst: u64,
 }
 
 impl Target {
-    fn new(shards: u32) -> Self {
+    /// To put into what has been faulted in.
+    fn faulted_in(shards: u32) -> Self {
+        Self::new(shards, Maintenance::Manual, BURST)
+    }
+
+    /// To put into as fast as possible.
+    fn sustained(shards: u32) -> Self {
+        Self::new(shards, Maintenance::default(), ROUND)
+    }
+
+    fn new(shards: u32, maintenance: Maintenance, burst: u64) -> Self {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let store = Store::options()
             .durability(Durability::Buffered)
-            .segment_len(64 << 20, 64 << 20)
+            .segment_len(SEGMENT as u64, SEGMENT as u64)
+            .maintenance(maintenance)
             .open(directory.path().join("data"))
             .unwrap();
         let stream = store.create_stream("bench", StreamOptions::new().shards(shards)).unwrap();
-        Self { _directory: directory, store, stream, shards, put: 0 }
+        let mut target = Self { directory, store, stream, shards, put: ROUND, burst };
+        target.prepare();
+        target
+    }
+
+    /// Empties the stream when it has a round of records, and does what the background would do.
+    fn prepare(&mut self) {
+        if self.put >= ROUND {
+            self.store.delete_stream("bench").unwrap();
+            self.stream =
+                self.store.create_stream("bench", StreamOptions::new().shards(self.shards)).unwrap();
+            self.put = 0;
+            // Ahead of the writer pages are faulted in once a megabyte has been put without a sync.
+            let keys: Vec<_> = (0..64 * self.shards).map(|index| format!("{index}")).collect();
+            for key in &keys {
+                self.stream.put(key, [0; 32 << 10]).unwrap();
+                self.store.maintain();
+            }
+        }
+        self.store.maintain();
     }
 
     /// Times `count` calls that put `bytes` each.
@@ -47,18 +96,14 @@ impl Target {
         let mut spent = Duration::ZERO;
         let mut done = 0;
         while done < count {
-            if self.put >= ROUND {
-                self.store.delete_stream("bench").unwrap();
-                self.stream =
-                    self.store.create_stream("bench", StreamOptions::new().shards(self.shards)).unwrap();
-                self.put = 0;
-            }
-            let batch = ((ROUND - self.put) / bytes).clamp(1, count - done);
-            let started = Instant::now();
+            self.prepare();
+            let room = self.burst.min(ROUND.saturating_sub(self.put));
+            let batch = (room / bytes).clamp(1, count - done);
+            let started = thread_time::now();
             for index in done..done + batch {
                 put(&self.stream, index);
             }
-            spent += started.elapsed();
+            spent += thread_time::now() - started;
             done += batch;
             self.put += batch * bytes;
         }
@@ -92,9 +137,9 @@ impl Bare {
     }
 }
 
-fn bare(group: &mut BenchmarkGroup<'_, WallTime>, data: &[u8], per_call: usize) {
+fn bare(group: &mut Group<'_>, data: &[u8], per_call: usize) {
     let mut memory = Bare::new();
-    group.bench_function("bare", |bencher| {
+    group.bench_function("bare checksum and copy", |bencher| {
         bencher.iter(|| {
             for _ in 0..per_call {
                 memory.append(black_box(data));
@@ -103,32 +148,79 @@ fn bare(group: &mut BenchmarkGroup<'_, WallTime>, data: &[u8], per_call: usize) 
     });
 }
 
-fn put(criterion: &mut Criterion) {
+/// What the kernel charges for the pages of a file that was only reserved.
+struct Pages {
+    file: File,
+    map: memmap2::MmapRaw,
+    at: usize,
+}
+
+impl Pages {
+    fn new(directory: &Path) -> Self {
+        let file = tempfile::tempfile_in(directory).unwrap();
+        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, SEGMENT as u64).unwrap();
+        let map = MmapOptions::new().len(SEGMENT).map_raw(&file).unwrap();
+        Self { file, map, at: 0 }
+    }
+
+    /// Faults in as much as `bytes` take, many pages at a time.
+    fn time(&mut self, directory: &Path, bytes: u64) -> Duration {
+        const STEP: usize = 1 << 20;
+        let mut spent = Duration::ZERO;
+        let mut faulted = 0_u64;
+        while faulted < bytes {
+            if self.at == SEGMENT {
+                *self = Self::new(directory);
+            }
+            let started = thread_time::now();
+            self.map.advise_range(Advice::PopulateWrite, self.at, STEP).unwrap();
+            spent += thread_time::now() - started;
+            self.at += STEP;
+            faulted += STEP as u64;
+        }
+        assert!(self.file.metadata().unwrap().len() == SEGMENT as u64);
+        spent.mul_f64(bytes as f64 / faulted as f64)
+    }
+}
+
+fn bare_pages(group: &mut Group<'_>, directory: &Path, bytes: u64) {
+    let mut pages = Pages::new(directory);
+    group.bench_function("bare pages", |bencher| {
+        bencher.iter_custom(|count| pages.time(directory, count * bytes));
+    });
+}
+
+fn put(criterion: &mut Criterion<ThreadTime>) {
     let key = PartitionKey::new("user-42").unwrap();
     for len in [100, 1024, 65_536] {
         let data = vec![7; len];
+        let bytes = len as u64 + 40;
         let mut group = criterion.benchmark_group(format!("put/{len}"));
         group.throughput(Throughput::Bytes(len as u64));
         bare(&mut group, &data, 1);
-        let mut target = Target::new(1);
-        group.bench_function("put", |bencher| {
-            bencher.iter_custom(|count| {
-                target.time(count, len as u64 + 40, |stream, _| {
-                    black_box(stream.put(&key, black_box(&data)).unwrap());
-                })
+        for (name, mut target) in [("put", Target::faulted_in(1)), ("sustained", Target::sustained(1))] {
+            if name == "sustained" {
+                bare_pages(&mut group, target.directory.path(), bytes);
+            }
+            group.bench_function(name, |bencher| {
+                bencher.iter_custom(|count| {
+                    target.time(count, bytes, |stream, _| {
+                        black_box(stream.put(&key, black_box(&data)).unwrap());
+                    })
+                });
             });
-        });
+        }
         group.finish();
     }
 }
 
-fn put_string_key(criterion: &mut Criterion) {
+fn put_string_key(criterion: &mut Criterion<ThreadTime>) {
     let data = [7; 100];
     let keys: Vec<_> = (0..1000).map(|index| format!("sensor-{index:09}")).collect();
     let mut group = criterion.benchmark_group("put_string_key/100");
     group.throughput(Throughput::Elements(1));
     bare(&mut group, &data, 1);
-    let mut target = Target::new(1);
+    let mut target = Target::faulted_in(1);
     group.bench_function("one key", |bencher| {
         bencher.iter_custom(|count| {
             target.time(count, 152, |stream, _| {
@@ -147,7 +239,7 @@ fn put_string_key(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn put_records(criterion: &mut Criterion) {
+fn put_records(criterion: &mut Criterion<ThreadTime>) {
     const BATCH: usize = 500;
     let data = [7; 100];
     let keys: Vec<_> = (0..BATCH).map(|index| format!("sensor-{index:09}")).collect();
@@ -156,7 +248,7 @@ fn put_records(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64));
     bare(&mut group, &data, BATCH);
     for shards in [1, 4] {
-        let mut target = Target::new(shards);
+        let mut target = Target::faulted_in(shards);
         group.bench_function(format!("{shards} shards"), |bencher| {
             bencher.iter_custom(|count| {
                 target.time(count, 152 * BATCH as u64, |stream, _| {
@@ -171,9 +263,10 @@ fn put_records(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default()
+        .with_measurement(ThreadTime)
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(3));
+        .measurement_time(Duration::from_secs(2));
     targets = put, put_string_key, put_records
 }
 criterion_main!(benches);

@@ -7,12 +7,16 @@
     reason = "a benchmark fails by panicking"
 )]
 
+#[path = "support/thread_time.rs"]
+mod thread_time;
+
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use memmap2::{Advice, MmapMut};
 use riverbed::{Durability, PartitionKey, Position, Reader, ReaderOptions, Store, Stream, StreamOptions};
+use thread_time::ThreadTime;
 
 const RECORDS: usize = 400_000;
 const DATA: usize = 100;
@@ -63,7 +67,7 @@ fn walk(frames: &[u8], mut each: impl FnMut(&[u8]) -> u64) -> u64 {
     sum
 }
 
-fn read_all(criterion: &mut Criterion) {
+fn read_all(criterion: &mut Criterion<ThreadTime>) {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (store, stream) = store(&directory);
     let segment = directory.path().join("data/streams/bench/shard-000000/00000000000000000000.segment");
@@ -112,6 +116,7 @@ fn read_all(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default()
+        .with_measurement(ThreadTime)
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));

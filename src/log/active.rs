@@ -98,12 +98,14 @@ impl Active {
     }
 
     /// Whether a frame fits whose number is below `next`.
+    #[inline]
     pub(crate) fn has_room(&self, draft: &Draft<'_>, next: u64) -> bool {
         let len = draft.len(self.writer.end()).next_multiple_of(FRAME_ALIGNMENT);
         len <= self.writer.remaining() && next <= self.limit
     }
 
     /// Makes durable that the segment is being written again, should its slot say otherwise.
+    #[inline]
     pub(crate) fn mark_open(&mut self, place: &Place<'_>) -> Result<(), AppendError> {
         if !self.marked_clean {
             return Ok(());
@@ -121,6 +123,7 @@ impl Active {
     }
 
     /// Writes a frame for which there is room, and publishes it.
+    #[inline]
     pub(crate) fn append(
         &mut self,
         draft: &Draft<'_>,

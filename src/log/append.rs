@@ -145,6 +145,7 @@ impl Appender {
     }
 
     /// Appends a frame and returns its sequence counter. `now` is clamped, so that times never decrease.
+    #[inline]
     pub(crate) fn append(
         &mut self,
         place: &Place<'_>,

@@ -254,7 +254,7 @@ impl Cursor {
     }
 
     /// The next frame, if there is one now. Its error is boxed, so that what this returns otherwise stays in registers.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Option<(Frame<'_>, &Owner)>, Box<CursorError>> {
         if !self.is_ready() && !self.advance_boxed()? {
             return Ok(None);

@@ -22,6 +22,7 @@
 //! * The body checksum covers key, metadata and data.
 
 use crate::sys::clock::Timestamp;
+use crate::sys::crc;
 use crate::sys::region::{FRAME_ALIGNMENT, Slot};
 
 use super::header::Signature;
@@ -61,12 +62,11 @@ const HAS_ROWS: u8 = 2;
 const HAS_METADATA: u8 = 4;
 const KNOWN_FLAGS: u8 = HAS_EXPLICIT_HASH_KEY | HAS_ROWS | HAS_METADATA;
 
-/// Kind and flags of a frame of bytes without optional fields, read as one number.
-const PLAIN: u16 = Kind::RAW.0 as u16;
-/// Where the key of such a frame starts.
+/// Where the key of a frame without optional fields starts.
 const PLAIN_KEY: u32 = 32;
 const _: () = assert!(PLAIN_KEY as usize == FIXED_HEADER_LEN);
-const _: () = assert!(FLAGS == KIND + 1);
+/// [`FixedHeader::to_words`] knows where they are.
+const _: () = assert!(BODY_CRC == 24 && KEY_LENGTH == 28 && KIND == 30 && FLAGS == 31);
 
 /// What a frame's data is. Zero is reserved for "never written".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,7 @@ impl<'a> Draft<'a> {
     /// Computes the body's checksum, so that nothing but the copy is left for the time under the lock.
     ///
     /// The caller has checked `key`, `metadata` and `data` against their limits.
+    #[inline]
     pub(crate) fn new(
         kind: Kind,
         key: &'a [u8],
@@ -119,18 +120,17 @@ impl<'a> Draft<'a> {
         data: &'a [&'a [u8]],
     ) -> Self {
         debug_assert!(key.len() <= MAX_KEY_LEN && metadata.len() <= MAX_METADATA_LEN);
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(key);
+        let mut body_crc = crc::of(key);
         if !metadata.is_empty() {
-            crc.update(metadata);
+            body_crc = crc::update(body_crc, metadata);
         }
         let mut data_len = 0;
         for part in data {
-            crc.update(part);
+            body_crc = crc::update(body_crc, part);
             data_len += part.len();
         }
         debug_assert!(data_len <= MAX_RECORD_LEN);
-        Self { kind, key, explicit_hash_key, rows: None, metadata, data, data_len, body_crc: crc.finalize() }
+        Self { kind, key, explicit_hash_key, rows: None, metadata, data, data_len, body_crc }
     }
 
     /// A frame of rows. Its data start on a [`COLUMNAR_ALIGNMENT`] boundary of the segment, and it takes as many sequence
@@ -173,10 +173,12 @@ impl<'a> Draft<'a> {
         self.header_len() + self.key.len() + self.metadata.len() + alignment + self.data_len + FRAME_ALIGNMENT
     }
 
+    #[inline]
     fn header_len(&self) -> usize {
         header_len(self.flags())
     }
 
+    #[inline]
     fn flags(&self) -> u8 {
         let explicit = if self.explicit_hash_key.is_some() { HAS_EXPLICIT_HASH_KEY } else { 0 };
         let rows = if self.rows.is_some() { HAS_ROWS } else { 0 };
@@ -185,19 +187,41 @@ impl<'a> Draft<'a> {
     }
 
     /// Where the data starts, counted from the frame's first byte, for a frame at `offset` of its segment.
+    #[inline]
     fn data_start(&self, offset: usize) -> usize {
         let unpadded = self.header_len() + self.key.len() + self.metadata.len();
         if self.rows.is_some() { columnar_start(offset, unpadded) } else { unpadded }
     }
 
     /// Bytes from the frame's first to the end of its data, for a frame at `offset` of its segment.
+    #[inline]
     pub(crate) fn len(&self, offset: usize) -> usize {
         self.data_start(offset) + self.data_len
+    }
+
+    /// The header of a frame with optional fields, checksum included.
+    fn full_header(&self, fixed: FixedHeader) -> HeaderBytes {
+        let mut header = HeaderBytes::new(&fixed.to_bytes());
+        if let Some(hash_key) = self.explicit_hash_key {
+            header.push(&hash_key.to_le_bytes());
+        }
+        if let Some(rows) = self.rows {
+            header.push(&rows.count.to_le_bytes());
+            header.push(&rows.schema_id.to_le_bytes());
+        }
+        if let Ok(length @ 1..) = u32::try_from(self.metadata.len()) {
+            header.push(&length.to_le_bytes());
+            header.push(&[0; 4]);
+        }
+        let crc = crc::of(header.as_slice());
+        header.put(HEADER_CRC, &crc.to_le_bytes());
+        header
     }
 
     /// Writes the frame into its slot and publishes it. Returns whether it fitted; nothing is visible when it
     /// did not.
     #[must_use]
+    #[inline]
     pub(crate) fn write(
         &self,
         mut slot: Slot<'_>,
@@ -210,35 +234,30 @@ impl<'a> Draft<'a> {
         else {
             return false;
         };
-        let mut header = HeaderBytes::default();
-        header.put(LENGTH, &length.to_le_bytes());
-        header.put(HEADER_CRC, &signature.to_le_bytes());
-        header.put(SEQUENCE, &sequence.to_le_bytes());
-        header.put(TIME, &time.as_nanos().to_le_bytes());
-        header.put(BODY_CRC, &self.body_crc.to_le_bytes());
-        header.put(KEY_LENGTH, &key_length.to_le_bytes());
-        header.put(KIND, &[self.kind.0]);
-        header.put(FLAGS, &[self.flags()]);
-        if let Some(hash_key) = self.explicit_hash_key {
-            header.push(&hash_key.to_le_bytes());
-        }
-        if let Some(rows) = self.rows {
-            header.push(&rows.count.to_le_bytes());
-            header.push(&rows.schema_id.to_le_bytes());
-        }
-        if let Ok(length @ 1..) = u32::try_from(self.metadata.len()) {
-            header.push(&length.to_le_bytes());
-            header.push(&[0; 4]);
-        }
-        let crc = crc32fast::hash(header.as_slice());
-        header.put(HEADER_CRC, &crc.to_le_bytes());
-
+        let flags = self.flags();
+        let mut fixed = FixedHeader {
+            length,
+            crc: signature.into(),
+            sequence,
+            time: time.as_nanos(),
+            body_crc: self.body_crc,
+            key_length,
+            kind: self.kind.0,
+            flags,
+        };
         // The slot's first four bytes are the length, which `publish` writes last.
-        let mut fits = slot.write(header.as_slice().get(HEADER_CRC..).unwrap_or_default());
+        let mut fits = if flags == 0 {
+            fixed.crc = crc::of_words(fixed.to_words());
+            slot.write(fixed.to_bytes().get(HEADER_CRC..).unwrap_or_default())
+        } else {
+            slot.write(self.full_header(fixed).as_slice().get(HEADER_CRC..).unwrap_or_default())
+        };
         fits &= slot.write(self.key);
-        fits &= slot.write(self.metadata);
-        if self.rows.is_some() {
-            fits &= slot.pad_to(self.data_start(offset));
+        if flags != 0 {
+            fits &= slot.write(self.metadata);
+            if self.rows.is_some() {
+                fits &= slot.pad_to(self.data_start(offset));
+            }
         }
         for part in self.data {
             fits &= slot.write(part);
@@ -250,19 +269,72 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// A header under construction.
+/// The part that every frame's header has.
+#[derive(Debug, Clone, Copy)]
+struct FixedHeader {
+    length: u32,
+    /// While the checksum is computed, the segment's signature.
+    crc: u32,
+    sequence: u64,
+    time: u64,
+    body_crc: u32,
+    key_length: u16,
+    kind: u8,
+    flags: u8,
+}
+
+impl FixedHeader {
+    #[inline]
+    fn of(bytes: &[u8; FIXED_HEADER_LEN]) -> Self {
+        let [.., kind, flags] = *bytes;
+        Self {
+            length: u32_at(bytes, LENGTH),
+            crc: u32_at(bytes, HEADER_CRC),
+            sequence: u64_at(bytes, SEQUENCE),
+            time: u64_at(bytes, TIME),
+            body_crc: u32_at(bytes, BODY_CRC),
+            key_length: u16_at(bytes, KEY_LENGTH),
+            kind,
+            flags,
+        }
+    }
+
+    /// As numbers, little-endian ones of which make up its bytes.
+    #[inline]
+    fn to_words(self) -> [u64; 4] {
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let kind_and_flags = u32::from(self.kind) << 16 | u32::from(self.flags) << 24;
+        [
+            pair(self.length, self.crc),
+            self.sequence,
+            self.time,
+            pair(self.body_crc, u32::from(self.key_length) | kind_and_flags),
+        ]
+    }
+
+    #[inline]
+    fn to_bytes(self) -> [u8; FIXED_HEADER_LEN] {
+        let mut bytes = [0; FIXED_HEADER_LEN];
+        for (target, word) in bytes.chunks_exact_mut(size_of::<u64>()).zip(self.to_words()) {
+            target.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+/// A header with optional fields.
 struct HeaderBytes {
     bytes: [u8; MAX_HEADER_LEN],
     len: usize,
 }
 
-impl Default for HeaderBytes {
-    fn default() -> Self {
-        Self { bytes: [0; MAX_HEADER_LEN], len: FIXED_HEADER_LEN }
-    }
-}
-
 impl HeaderBytes {
+    fn new(start: &[u8]) -> Self {
+        let mut header = Self { bytes: [0; MAX_HEADER_LEN], len: 0 };
+        header.push(start);
+        header
+    }
+
     fn put(&mut self, offset: usize, field: &[u8]) {
         if let Some(target) = self.bytes.get_mut(offset..offset + field.len()) {
             target.copy_from_slice(field);
@@ -353,7 +425,7 @@ impl<'a> Frame<'a> {
     ///
     /// Never reads outside `bytes`, whatever they are. Without [`Check::All`] the result is only as good as the
     /// bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(
         bytes: &'a [u8],
         offset: usize,
@@ -483,19 +555,17 @@ impl<'a> Frame<'a> {
 impl Parts {
     /// Of a frame without optional fields, as most are, and its bytes; `None` for any other, and when anything is
     /// wrong.
-    #[inline]
+    #[inline(always)]
     fn of_plain(bytes: &[u8], signature: Signature, check: Check) -> Option<(&[u8], Self)> {
         let fixed = bytes.first_chunk::<FIXED_HEADER_LEN>()?;
+        let [.., kind, flags] = *fixed;
         let length = u32_at(fixed, LENGTH);
         let data = PLAIN_KEY + u32::from(u16_at(fixed, KEY_LENGTH));
-        if u16_at(fixed, KIND) != PLAIN || data > length || length as usize > MAX_FRAME_LEN {
+        if (Kind(kind), flags) != (Kind::RAW, 0) || data > length || length as usize > MAX_FRAME_LEN {
             return None;
         }
         let frame = bytes.get(..length as usize)?;
-        if check != Check::Bounds && plain_header_crc(fixed, signature) != u32_at(fixed, HEADER_CRC) {
-            return None;
-        }
-        if check == Check::All && crc32fast::hash(frame.get(FIXED_HEADER_LEN..)?) != u32_at(fixed, BODY_CRC) {
+        if check != Check::Bounds && !is_intact(fixed, frame.get(FIXED_HEADER_LEN..)?, signature, check) {
             return None;
         }
         Some((frame, Self { key: PLAIN_KEY, metadata: data, padding: data, data }))
@@ -561,21 +631,18 @@ impl Parts {
     }
 }
 
-/// The checksum that the header of a frame without optional fields should have.
-#[inline]
-fn plain_header_crc(header: &[u8; FIXED_HEADER_LEN], signature: Signature) -> u32 {
-    let mut bytes = *header;
-    if let Some(target) = bytes.get_mut(HEADER_CRC..SEQUENCE) {
-        target.copy_from_slice(&signature.to_le_bytes());
-    }
-    crc32fast::hash(&bytes)
+/// Whether the checksums of a frame without optional fields are right. Not in line, so that the rest can be.
+#[inline(never)]
+fn is_intact(header: &[u8; FIXED_HEADER_LEN], body: &[u8], signature: Signature, check: Check) -> bool {
+    let header = FixedHeader::of(header);
+    let bound = FixedHeader { crc: signature.into(), ..header };
+    crc::of_words(bound.to_words()) == header.crc && (check != Check::All || crc::of(body) == header.body_crc)
 }
 
 fn check_header(header: &[u8], signature: Signature) -> Result<(), FrameFault> {
-    let mut bytes = HeaderBytes { bytes: [0; MAX_HEADER_LEN], len: header.len() };
-    bytes.put(0, header);
-    bytes.put(HEADER_CRC, &signature.to_le_bytes());
-    let expected = crc32fast::hash(bytes.as_slice());
+    let mut bytes = HeaderBytes::new(header);
+    bytes.put(HEADER_CRC, &u32::from(signature).to_le_bytes());
+    let expected = crc::of(bytes.as_slice());
     let found = header.get(HEADER_CRC..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
     match found {
         Some(found) if found == expected => Ok(()),
@@ -591,12 +658,10 @@ fn check_body(
     found: u32,
 ) -> Result<(), FrameFault> {
     let expected = if metadata_end == data_start {
-        crc32fast::hash(frame.get(start..).ok_or(FrameFault::Lengths)?)
+        crc::of(frame.get(start..).ok_or(FrameFault::Lengths)?)
     } else {
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(frame.get(start..metadata_end).ok_or(FrameFault::Lengths)?);
-        crc.update(frame.get(data_start..).ok_or(FrameFault::Lengths)?);
-        crc.finalize()
+        let front = crc::of(frame.get(start..metadata_end).ok_or(FrameFault::Lengths)?);
+        crc::update(front, frame.get(data_start..).ok_or(FrameFault::Lengths)?)
     };
     if expected == found { Ok(()) } else { Err(FrameFault::BodyChecksum { expected, found }) }
 }

@@ -39,6 +39,13 @@ const _: () = assert!(IDENTITY_CRC + 8 == IDENTITY_LEN && SLOT_CRC + 8 == SLOT_L
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signature(u32);
 
+impl From<Signature> for u32 {
+    #[inline]
+    fn from(signature: Signature) -> Self {
+        signature.0
+    }
+}
+
 impl Signature {
     pub(crate) fn to_le_bytes(self) -> [u8; 4] {
         self.0.to_le_bytes()

@@ -176,6 +176,7 @@ impl Segment {
     }
 
     /// Notes a frame just appended. Called by the shard's writer.
+    #[inline]
     pub(crate) fn note_append(&self, end: usize, next: u64, time: Timestamp) {
         let frames = self.progress.frames.load(Ordering::Relaxed);
         if frames == 0 {

@@ -283,6 +283,7 @@ fn stricter(one: Durability, other: Durability) -> Durability {
 }
 
 /// The rules that hold for every record, whatever its shard.
+#[inline]
 fn check(record: &PutRecord<'_>) -> Result<(), PutError> {
     record.key.validate()?;
     let len = record.key.as_str().len().saturating_add(record.data.len());
@@ -295,6 +296,7 @@ fn check(record: &PutRecord<'_>) -> Result<(), PutError> {
     Ok(())
 }
 
+#[inline]
 fn check_ordering(record: &PutRecord<'_>, map: &ShardMap, shard: &Shard, next: u64) -> Result<(), PutError> {
     if let Some(expected) = record.only_in.filter(|expected| *expected != shard.id) {
         return Err(PutError::Moved { expected, found: shard.id });
@@ -308,6 +310,7 @@ fn check_ordering(record: &PutRecord<'_>, map: &ShardMap, shard: &Shard, next: u
     }
 }
 
+#[inline]
 fn draft<'a>(record: &PutRecord<'a>, parts: &'a [&'a [u8]]) -> Draft<'a> {
     Draft::new(
         Kind::RAW,
@@ -320,6 +323,7 @@ fn draft<'a>(record: &PutRecord<'a>, parts: &'a [&'a [u8]]) -> Draft<'a> {
 
 impl<'a> PutRecord<'a> {
     /// What `put` puts: a key and data, nothing else.
+    #[inline]
     pub(crate) fn plain(key: Key<'a>, data: &'a [u8]) -> Self {
         Self::new(key, data)
     }

@@ -78,6 +78,7 @@ pub struct PutRecord<'a> {
 impl<'a> PutRecord<'a> {
     /// A record with this partition key (1 to 256 characters) and this data (may be empty; with the key at most
     /// 10 MiB).
+    #[inline]
     pub fn new<D: AsRef<[u8]> + ?Sized>(key: impl Into<Key<'a>>, data: &'a D) -> Self {
         Self {
             key: key.into(),

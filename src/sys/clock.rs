@@ -3,6 +3,9 @@
 use std::fmt::{self, Debug};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(target_os = "linux")]
+use rustix::time::ClockId;
+
 /// Nanoseconds since the Unix epoch, UTC.
 ///
 /// Every record carries the time at which the engine appended it (Kinesis's `ApproximateArrivalTimestamp`).
@@ -110,22 +113,19 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
+    #[cfg(target_os = "linux")]
     fn now(&self) -> Timestamp {
-        if self.coarse { coarse_now() } else { SystemTime::now().into() }
+        let clock = if self.coarse { ClockId::RealtimeCoarse } else { ClockId::Realtime };
+        let time = rustix::time::clock_gettime(clock);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+        Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
     }
-}
 
-#[cfg(target_os = "linux")]
-fn coarse_now() -> Timestamp {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn coarse_now() -> Timestamp {
-    SystemTime::now().into()
+    #[cfg(not(target_os = "linux"))]
+    fn now(&self) -> Timestamp {
+        SystemTime::now().into()
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +138,15 @@ mod tests {
         let precise = SystemClock::precise().now();
         let apart = precise.since(coarse).max(coarse.since(precise));
         assert!(apart < Duration::from_secs(1), "{apart:?}");
+    }
+
+    #[test]
+    fn the_precise_clock_is_the_standard_librarys() {
+        let before = Timestamp::from(SystemTime::now());
+        let now = SystemClock::precise().now();
+        let after = Timestamp::from(SystemTime::now());
+        // Unless somebody sets the clock at this very moment.
+        assert!(before <= now && now <= after, "{before} {now} {after}");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Everything above this module is safe Rust. What it needs from here: [`storage`] (files and directories
 //! behind one small trait, so that tests can cut the power), [`region`] (a mapped file as an append-only
-//! run of bytes with one writer and any number of readers), [`clock`], [`sync`] (atomics that `loom` can see)
-//! and [`md5`] (of many keys at once).
+//! run of bytes with one writer and any number of readers), [`clock`], [`sync`] (atomics that `loom` can see),
+//! [`md5`] (of many keys at once) and [`crc`] (of short frames).
 
 #![expect(
     unsafe_code,
@@ -12,6 +12,7 @@
 )]
 
 pub(crate) mod clock;
+pub(crate) mod crc;
 #[cfg(all(test, loom))]
 mod loom_models;
 pub(crate) mod mapping;

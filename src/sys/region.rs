@@ -206,19 +206,22 @@ impl RegionWriter {
 
     /// Room for one frame of `len` bytes; `None` when it does not fit. The first four bytes are the frame's
     /// length word and are left alone until [`Slot::publish`].
+    #[inline]
     pub(crate) fn reserve(&mut self, len: usize) -> Option<Slot<'_>> {
         let padded = len.checked_next_multiple_of(FRAME_ALIGNMENT)?;
-        if len < LENGTH_WORD || padded > self.remaining() {
+        if len <= FRAME_ALIGNMENT || padded > self.remaining() {
             return None;
         }
         let start = self.end;
-        Some(Slot {
-            writer: self,
-            start,
-            cursor: start + LENGTH_WORD,
-            limit: start + len,
-            next: start + padded,
-        })
+        let next = start + padded;
+        // SAFETY: `start + FRAME_ALIGNMENT < next <= capacity`, so the offset stays inside the mapping.
+        let last = unsafe { self.region.base.add(next - FRAME_ALIGNMENT) };
+        // The frame's padding lies in its last word. Whatever a slot that was dropped has left there goes; what the
+        // frame itself has there is written over this.
+        // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it lies in
+        // the unpublished part, which this writer alone touches, and behind the length word.
+        unsafe { last.cast::<u64>().write(0) };
+        Some(Slot { writer: self, start, cursor: start + LENGTH_WORD, limit: start + len, next })
     }
 }
 
@@ -284,6 +287,7 @@ pub(crate) struct Slot<'a> {
 impl Slot<'_> {
     /// Appends bytes to the frame. Returns whether they fitted; nothing is written when they do not.
     #[must_use]
+    #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
         let Some(after) = self.cursor.checked_add(bytes.len()).filter(|&after| after <= self.limit) else {
             return false;
@@ -308,13 +312,8 @@ impl Slot<'_> {
 
     /// Stores the length word last, with `Release`, and moves the published end past the frame: from here on
     /// every reader sees the frame, whole.
-    pub(crate) fn publish(mut self, length: u32) {
-        // Fewer than eight bytes; a slot that was dropped may have left something else there.
-        let padding = self.next - self.limit;
-        self.limit = self.next;
-        self.cursor = self.next - padding;
-        let padded = self.write(ZEROS.get(..padding).unwrap_or_default());
-        debug_assert!(padded);
+    #[inline]
+    pub(crate) fn publish(self, length: u32) {
         // SAFETY: `start` is inside the mapping.
         let word = unsafe { self.writer.region.base.add(self.start) };
         // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it is
@@ -361,17 +360,17 @@ mod tests {
         let mut slot = writer.reserve(16).unwrap();
         assert!(slot.write(b"abandoned..."));
         let Slot { .. } = slot;
-        let mut slot = writer.reserve(5).unwrap();
-        assert!(slot.write(b"x"));
-        slot.publish(5);
-        assert_eq!(region.bytes(64..72).unwrap(), b"\x05\0\0\0x\0\0\0");
+        let mut slot = writer.reserve(13).unwrap();
+        assert!(slot.write(b"nine byte"));
+        slot.publish(13);
+        assert_eq!(region.bytes(64..80).unwrap(), b"\x0d\0\0\0nine byte\0\0\0");
     }
 
     #[test]
     fn reserve_refuses_what_does_not_fit() {
         let (_region, mut writer) = region(128);
         assert!(writer.reserve(65).is_none());
-        assert!(writer.reserve(3).is_none());
+        assert!(writer.reserve(8).is_none(), "no frame is as short as that");
         assert!(writer.reserve(usize::MAX).is_none());
         assert!(writer.reserve(64).is_some());
     }
