@@ -20,6 +20,10 @@ docs:
 bench *ARGS:
     cargo bench {{ ARGS }}
 
+# Instructions of the hot paths, against the committed limits (valgrind).
+counts *PATHS:
+    .ci/counts.py {{ PATHS }}
+
 # Simulated power cuts, as many histories as you like.
 powercut HISTORIES="10000" SEED="1":
     RIVERBED_POWERCUT_HISTORIES={{ HISTORIES }} RIVERBED_POWERCUT_SEED={{ SEED }} \
