@@ -42,6 +42,7 @@
 //!   read there as typed points.
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
 //! * `arrow-compression`: reads Arrow IPC of others with compressed buffers, too.
+//! * `frames`: data frames written, read and put as by the streaming backend of v3io Frames; see [`frames`].
 //! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`; see [`measures`].
 //! * `async`: records as a `futures_core::Stream`, and puts and syncs that await the disk; with any runtime.
 //! * `kpl`: records packed as the Kinesis Producer Library packs them, unpacked and packed.
@@ -77,6 +78,8 @@ pub use log::recovery::{RecoveryReport, RecoveryRow, SegmentRecovery, ShardRecov
 pub use log::trim::TrimError;
 #[cfg(feature = "arrow")]
 pub use payload::columns;
+#[cfg(feature = "frames")]
+pub use payload::frames;
 #[cfg(feature = "kpl")]
 pub use payload::kpl;
 #[cfg(feature = "measures")]

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "arrow")]
 pub mod columns;
+#[cfg(feature = "frames")]
+pub mod frames;
 #[cfg(feature = "kpl")]
 pub mod kpl;
 #[cfg(feature = "line-protocol")]

@@ -50,6 +50,7 @@ use arrow_schema::SchemaRef;
 
 use crate::log::durability::Durability;
 use crate::store::stream_handle::Stream;
+use crate::stream::hash_key::HashKey;
 
 use registry::Registry;
 
@@ -73,6 +74,7 @@ pub struct Columns {
     registry: Arc<Registry>,
     evolution: Evolution,
     durability: Option<Durability>,
+    explicit_hash_key: Option<HashKey>,
     max_rows_per_record: usize,
 }
 
@@ -84,6 +86,7 @@ impl Stream {
             registry: Arc::default(),
             evolution: Evolution::default(),
             durability: None,
+            explicit_hash_key: None,
             max_rows_per_record: 0,
         }
     }
@@ -101,6 +104,13 @@ impl Columns {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
+        self
+    }
+
+    /// Has puts through this handle choose the shard by this hash key instead of the partition key's MD5. Both are stored.
+    #[must_use]
+    pub fn explicit_hash_key(mut self, hash_key: HashKey) -> Self {
+        self.explicit_hash_key = Some(hash_key);
         self
     }
 

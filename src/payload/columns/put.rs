@@ -111,15 +111,17 @@ impl Columns {
         let slices: Vec<Vec<&[u8]>> =
             parts.iter().map(|part| part.buffers.iter().map(Buffer::as_slice).collect()).collect();
         let key_bytes = key.as_str().as_bytes();
+        let explicit = self.explicit_hash_key.map(|hash_key| hash_key.as_u128());
         let drafts: Vec<_> = parts
             .iter()
             .zip(&slices)
             .map(|(part, data)| {
                 let rows = Rows { count: part.rows, schema_id: known.id };
-                Draft::of_rows(rows, key_bytes, None, &[], data)
+                Draft::of_rows(rows, key_bytes, explicit, &[], data)
             })
             .collect();
-        let (appended, outcome) = self.stream.core().put_rows(key.hash_key(), &drafts, self.durability);
+        let hash_key = self.explicit_hash_key.unwrap_or_else(|| key.hash_key());
+        let (appended, outcome) = self.stream.core().put_rows(hash_key, &drafts, self.durability);
         if let Some(appended) = appended {
             put.add(appended);
         }
