@@ -16,6 +16,7 @@ use crate::sys::clock::Timestamp;
 use super::checkpoint::Checkpoint;
 use super::error::CheckpointError;
 use super::file::{CheckpointFile, LoadError, Progress, load};
+use super::lag::{self, ShardLag};
 use super::leases::{Granted, LeaseId, Leases, WorkerId};
 use super::lineage;
 use super::signal::Signal;
@@ -285,14 +286,10 @@ impl Group {
         Some(Ok(()))
     }
 
-    /// Where the consumer is.
-    pub(crate) fn progress(&self) -> Progress {
-        self.state.lock().progress.clone()
-    }
-
-    /// Whether a worker has the shard.
-    pub(crate) fn is_held(&self, shard_id: ShardId) -> bool {
-        self.state.lock().leases.is_held(shard_id)
+    /// How far the consumer is behind in each shard that it has not finished.
+    pub(crate) fn lag(&self, core: &StreamCore) -> Vec<ShardLag> {
+        let progress = self.state.lock().progress.clone();
+        lag::of(&core.shards.snapshot(), &progress, |shard_id| self.state.lock().leases.is_held(shard_id))
     }
 
     /// Sees to it that a sync follows.

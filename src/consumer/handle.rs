@@ -16,7 +16,7 @@ use super::checkpoint::Checkpoint;
 use super::error::{CheckpointError, PollError};
 use super::group::{Group, Step};
 use super::held::{Held, Stop};
-use super::lag::{self, ShardLag};
+use super::lag::ShardLag;
 use super::leases::{LeaseId, WorkerId};
 use super::options::ConsumerOptions;
 use super::signal::Signal;
@@ -222,7 +222,7 @@ impl Consumer {
 
     /// How far the consumer is behind in each shard that it has not finished, by its checkpoints.
     pub fn lag(&self) -> Vec<ShardLag> {
-        lag::of(&self.core, &self.group)
+        self.group.lag(&self.core)
     }
 
     /// Goes on behind the damage that [`poll`](Self::poll) reports, in every shard that has come to some; see

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use crate::stream::core::StreamCore;
 use crate::stream::reader::{Reader, ReaderOptions};
 use crate::stream::shard_id::ShardId;
-use crate::stream::shard_map::Shard;
+use crate::stream::shard_map::{Shard, ShardMap};
 
 use super::checkpoint::Checkpoint;
-use super::group::Group;
+use super::file::Progress;
 
 /// How far a consumer is behind in one shard, by its checkpoint there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +22,14 @@ pub struct ShardLag {
     /// By how much the oldest of them is older than the newest, by their arrival; zero when there is none, and `None` when
     /// it cannot be read. Kinesis's `MillisBehindLatest`.
     pub behind: Option<Duration>,
-    /// Whether a worker has the shard at present.
+    /// Whether a worker has the shard at present. Not known of a [`ReadOnlyStream`](crate::ReadOnlyStream), and `false` there.
     pub held: bool,
 }
 
 /// The shards of a stream that a consumer has not finished, in the order of their ids.
-pub(crate) fn of(core: &StreamCore, group: &Group) -> Vec<ShardLag> {
-    let progress = group.progress();
-    let map = core.shards.snapshot();
-    let unfinished = map.all().iter().filter(|shard| !progress.is_finished(shard.id));
-    unfinished.map(|shard| shard_lag(shard, progress.of(shard.id), group.is_held(shard.id))).collect()
+pub(crate) fn of(shards: &ShardMap, progress: &Progress, is_held: impl Fn(ShardId) -> bool) -> Vec<ShardLag> {
+    let unfinished = shards.all().iter().filter(|shard| !progress.is_finished(shard.id));
+    unfinished.map(|shard| shard_lag(shard, progress.of(shard.id), is_held(shard.id))).collect()
 }
 
 fn shard_lag(shard: &Shard, checkpoint: Checkpoint, held: bool) -> ShardLag {

@@ -10,7 +10,7 @@ use crate::consumer::encoding::{EncodingFault, FORMAT};
 use crate::consumer::file::{LoadError, Progress};
 use crate::consumer::group::Group;
 use crate::consumer::handle::Consumer;
-use crate::consumer::lag::{self, ShardLag};
+use crate::consumer::lag::ShardLag;
 use crate::consumer::options::ConsumerOptions;
 use crate::consumer::registry::Groups;
 use crate::error::IoError;
@@ -84,6 +84,16 @@ pub enum ConsumerError {
 }
 
 impl ConsumerError {
+    /// For a consumer that is to be there.
+    pub(crate) fn of_opening(name: &str, path: PathBuf, error: LoadError) -> Self {
+        match error {
+            LoadError::Io(error) if error.source.kind() == io::ErrorKind::NotFound => {
+                Self::NotFound { name: name.to_owned() }
+            }
+            error => Self::of_load(path, error),
+        }
+    }
+
     pub(crate) fn of_load(path: PathBuf, error: LoadError) -> Self {
         match error {
             LoadError::Fault(EncodingFault::NewerFormat { found }) => {
@@ -128,15 +138,7 @@ impl Stream {
     ///
     /// [`ConsumerError::Io`] when the operating system does not show them.
     pub fn list_consumers(&self) -> Result<Vec<String>, ConsumerError> {
-        self.with_consumers(|_, storage, dir| match storage.list(dir) {
-            Ok(entries) => Ok(entries
-                .iter()
-                .filter_map(|entry| layout::consumer_of(&entry.name))
-                .map(str::to_owned)
-                .collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(IoError::new("list", dir, error).into()),
-        })
+        self.with_consumers(|_, storage, dir| Ok(names_in(storage, dir)?))
     }
 
     /// How far a consumer is behind in each shard that it has not finished, by its checkpoints. It need not have workers.
@@ -145,7 +147,7 @@ impl Stream {
     ///
     /// [`ConsumerError`].
     pub fn consumer_lag(&self, name: &str) -> Result<Vec<ShardLag>, ConsumerError> {
-        Ok(lag::of(self.core(), &*self.group(name)?))
+        Ok(self.group(name)?.lag(self.core()))
     }
 
     /// Sets a consumer to a position in all shards, durably: [`TrimHorizon`](Position::TrimHorizon),
@@ -228,12 +230,8 @@ impl Stream {
                 return Ok(Arc::clone(group));
             }
             let path = layout::consumer(dir, name);
-            let group = Group::load(&self.core().context, path.clone()).map_err(|error| match error {
-                LoadError::Io(error) if error.source.kind() == io::ErrorKind::NotFound => {
-                    ConsumerError::NotFound { name: name.to_owned() }
-                }
-                error => ConsumerError::of_load(path, error),
-            })?;
+            let group = Group::load(&self.core().context, path.clone())
+                .map_err(|error| ConsumerError::of_opening(name, path, error))?;
             groups.insert(key, Arc::clone(&group));
             Ok(group)
         })
@@ -285,6 +283,19 @@ impl Stream {
         let shard = map.by_id(shard_id).ok_or(ReadError::NoSuchShard { shard_id })?;
         let (next, _) = shard.log.tip();
         if number.counter() < next { Ok(()) } else { Err(ReadError::PositionInFuture { number }) }
+    }
+}
+
+/// The names of the consumers in this directory, sorted; none when it is not there.
+pub(crate) fn names_in(storage: &dyn Storage, dir: &Path) -> Result<Vec<String>, IoError> {
+    match storage.list(dir) {
+        Ok(entries) => Ok(entries
+            .iter()
+            .filter_map(|entry| layout::consumer_of(&entry.name))
+            .map(str::to_owned)
+            .collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(IoError::new("list", dir, error)),
     }
 }
 

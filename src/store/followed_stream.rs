@@ -63,6 +63,10 @@ impl FollowedStream {
         &self.name
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.context
     }

@@ -10,6 +10,7 @@ pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod read_only;
+mod read_only_consumers;
 pub(crate) mod read_only_stream;
 pub(crate) mod reshard;
 pub(crate) mod stream_handle;

@@ -15,6 +15,8 @@ use crate::stream::position::Position;
 use crate::stream::put::Key;
 use crate::stream::reader::{Reader, ReaderOptions};
 use crate::stream::retention::Retention;
+#[cfg(feature = "arrow")]
+use crate::stream::schemas::{self, SchemaFault, StoredSchema};
 use crate::stream::sequence_number::SequenceNumber;
 use crate::stream::shard_filter::ShardFilter;
 use crate::stream::shard_id::ShardId;
@@ -204,6 +206,23 @@ impl ReadOnlyStream {
             .collect()
     }
 
+    /// Reads a shard from the record on that holds a row.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn row_reader(
+        &self,
+        shard_id: ShardId,
+        position: Position,
+        options: ReaderOptions,
+    ) -> Result<Reader, ReadError> {
+        self.with_shard(shard_id, |shard| Reader::at_row(shard, position, options))?
+    }
+
+    /// The schemas of the stream's rows.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn schemas(&self) -> Result<Vec<StoredSchema>, SchemaFault> {
+        schemas::load(&*self.stream.context().storage, self.stream.path())
+    }
+
     /// What `ask` says of a shard that has been brought up to date.
     fn with_shard<T>(&self, shard_id: ShardId, ask: impl FnOnce(&Shard) -> T) -> Result<T, ReadError> {
         let mut shards = self.shards.snapshot();
@@ -226,8 +245,13 @@ impl ReadOnlyStream {
         })
     }
 
+    /// The stream as it is followed.
+    pub(crate) fn followed(&self) -> &FollowedStream {
+        &self.stream
+    }
+
     /// The shards, as the stream's manifest has them now.
-    fn refresh(&self) -> Result<Arc<ShardMap>, StreamError> {
+    pub(crate) fn refresh(&self) -> Result<Arc<ShardMap>, StreamError> {
         self.stream.refresh()?;
         Ok(self.shards.snapshot())
     }

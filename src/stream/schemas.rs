@@ -71,7 +71,8 @@ impl OpenSchemas<'_> {
     }
 }
 
-fn load(storage: &dyn Storage, stream_dir: &Path) -> Result<Vec<StoredSchema>, SchemaFault> {
+/// Reads a stream's schemas, oldest first.
+pub(crate) fn load(storage: &dyn Storage, stream_dir: &Path) -> Result<Vec<StoredSchema>, SchemaFault> {
     let dir = stream_dir.join(DIRECTORY);
     let entries = match storage.list(&dir) {
         Ok(entries) => entries,

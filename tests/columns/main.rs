@@ -22,5 +22,6 @@ mod power_cut;
 mod putting;
 #[cfg(test)]
 mod random;
+mod read_only;
 #[cfg(test)]
 mod reading;

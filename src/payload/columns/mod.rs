@@ -35,9 +35,11 @@ mod ipc_in;
 mod ipc_out;
 mod ipc_sink;
 mod message;
+mod origin;
 mod put;
 mod put_error;
 mod read_error;
+mod read_only;
 mod reader;
 mod registry;
 mod schema_error;
@@ -52,6 +54,7 @@ use crate::log::durability::Durability;
 use crate::store::stream_handle::Stream;
 use crate::stream::hash_key::HashKey;
 
+use origin::{Origin, SchemaSource};
 use registry::Registry;
 
 pub use batch::StoredBatch;
@@ -62,6 +65,7 @@ pub use ipc_sink::IpcFormat;
 pub use put::PutBatch;
 pub use put_error::PutBatchError;
 pub use read_error::ReadBatchError;
+pub use read_only::ReadOnlyColumns;
 pub use reader::{BatchReader, BatchReaderOptions, RawRecords};
 pub use schema_error::SchemaError;
 
@@ -127,7 +131,12 @@ impl Columns {
     ///
     /// [`SchemaError`] when the stream's schemas cannot be listed.
     pub fn newest_schema(&self) -> Result<Option<SchemaRef>, SchemaError> {
-        Ok(self.registry.newest(&self.stream)?.map(|known| Arc::clone(&known.schema)))
+        Ok(self.source().newest()?.map(|known| Arc::clone(&known.schema)))
+    }
+
+    /// Where rows are read from.
+    fn source(&self) -> SchemaSource {
+        SchemaSource { origin: Origin::Own(self.stream.clone()), registry: Arc::clone(&self.registry) }
     }
 
     /// The stream.

@@ -16,6 +16,7 @@ use crate::stream::shard_id::ShardId;
 use super::Columns;
 use super::batch::StoredBatch;
 use super::decode::decode;
+use super::origin::SchemaSource;
 use super::read_error::ReadBatchError;
 use super::view::{Plan, View};
 
@@ -95,7 +96,7 @@ enum Source {
 /// Makes batches of records.
 #[derive(Debug)]
 struct Decoder {
-    columns: Columns,
+    schemas: SchemaSource,
     view: View,
     raw: RawRecords,
     /// The plan for the schema met last.
@@ -124,13 +125,7 @@ impl Columns {
         position: Position,
         options: BatchReaderOptions,
     ) -> Result<BatchReader, ReadBatchError> {
-        let reader = self.stream.row_reader(shard_id, position, options.read.with_headers_checked())?;
-        let from = match position {
-            Position::AtSequenceNumber(number) => number.counter(),
-            Position::AfterSequenceNumber(number) => number.counter().saturating_add(1),
-            _ => 0,
-        };
-        Ok(BatchReader { source: Source::Shard(reader), decoder: self.decoder(options), from })
+        BatchReader::of_shard(self.source(), shard_id, position, options)
     }
 
     /// Reads the batches of all shards, by arrival time.
@@ -143,8 +138,7 @@ impl Columns {
         position: Position,
         options: BatchReaderOptions,
     ) -> Result<BatchReader, ReadBatchError> {
-        let reader = self.stream.merged_reader(position, options.read.with_headers_checked())?;
-        Ok(BatchReader { source: Source::Merged(reader), decoder: self.decoder(options), from: 0 })
+        BatchReader::merged(self.source(), position, options)
     }
 
     /// The batch that a record read by any other reader holds.
@@ -153,13 +147,43 @@ impl Columns {
     ///
     /// [`ReadBatchError`].
     pub fn decode(&self, record: &Record<'_>) -> Result<StoredBatch, ReadBatchError> {
-        let mut decoder = self.decoder(BatchReaderOptions::new());
-        let number = record.sequence_number();
-        decoder.decode(record)?.ok_or(ReadBatchError::NotABatch { number })
+        decode_alone(self.source(), record)
+    }
+}
+
+/// The batch that a record holds, whatever reader it is from.
+pub(super) fn decode_alone(
+    schemas: SchemaSource,
+    record: &Record<'_>,
+) -> Result<StoredBatch, ReadBatchError> {
+    let number = record.sequence_number();
+    let mut decoder = Decoder::new(schemas, BatchReaderOptions::new());
+    decoder.decode(record)?.ok_or(ReadBatchError::NotABatch { number })
+}
+
+impl BatchReader {
+    pub(super) fn of_shard(
+        schemas: SchemaSource,
+        shard_id: ShardId,
+        position: Position,
+        options: BatchReaderOptions,
+    ) -> Result<Self, ReadBatchError> {
+        let reader = schemas.origin.row_reader(shard_id, position, options.read.with_headers_checked())?;
+        let from = match position {
+            Position::AtSequenceNumber(number) => number.counter(),
+            Position::AfterSequenceNumber(number) => number.counter().saturating_add(1),
+            _ => 0,
+        };
+        Ok(Self { source: Source::Shard(reader), decoder: Decoder::new(schemas, options), from })
     }
 
-    fn decoder(&self, options: BatchReaderOptions) -> Decoder {
-        Decoder { columns: self.clone(), view: options.view, raw: options.raw, plan: None }
+    pub(super) fn merged(
+        schemas: SchemaSource,
+        position: Position,
+        options: BatchReaderOptions,
+    ) -> Result<Self, ReadBatchError> {
+        let reader = schemas.origin.merged_reader(position, options.read.with_headers_checked())?;
+        Ok(Self { source: Source::Merged(reader), decoder: Decoder::new(schemas, options), from: 0 })
     }
 }
 
@@ -217,8 +241,8 @@ impl BatchReader {
 
     /// The schema that this reader would show if there was nothing to show.
     pub(super) fn shown_schema(&self) -> Result<SchemaRef, ReadBatchError> {
-        let Decoder { columns, view, .. } = &self.decoder;
-        match (view, columns.registry.newest(&columns.stream)?) {
+        let Decoder { schemas, view, .. } = &self.decoder;
+        match (view, schemas.newest()?) {
             (View::Schema(schema), _) => Ok(Arc::clone(schema)),
             (view, Some(newest)) => Ok(view.plan(newest)?.shown_schema()?),
             (_, None) => Ok(Arc::new(Schema::empty())),
@@ -227,13 +251,17 @@ impl BatchReader {
 }
 
 impl Decoder {
+    fn new(schemas: SchemaSource, options: BatchReaderOptions) -> Self {
+        Self { schemas, view: options.view, raw: options.raw, plan: None }
+    }
+
     /// The batch that a record holds; `None` for one to leave out.
     fn decode(&mut self, record: &Record<'_>) -> Result<Option<StoredBatch>, ReadBatchError> {
         let Some((schema_id, _)) = record.schema_id_and_rows() else {
             return self.decode_raw(record);
         };
         if self.plan.as_ref().is_none_or(|plan| plan.known.id != schema_id) {
-            let known = self.columns.registry.by_id(&self.columns.stream, schema_id)?;
+            let known = self.schemas.by_id(schema_id)?;
             self.plan = Some(self.view.plan(known)?);
         }
         let Some(plan) = &self.plan else {

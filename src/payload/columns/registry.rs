@@ -14,6 +14,7 @@ use crate::store::stream_handle::Stream;
 use crate::stream::schemas::StoredSchema;
 
 use super::evolution::Evolution;
+use super::origin::Origin;
 use super::schema_error::SchemaError;
 use super::structure::check_schema;
 
@@ -146,14 +147,13 @@ impl Registry {
     }
 
     /// The schema with this id.
-    pub(super) fn by_id(&self, stream: &Stream, id: u32) -> Result<Arc<Known>, SchemaError> {
+    pub(super) fn by_id(&self, origin: &Origin, id: u32) -> Result<Arc<Known>, SchemaError> {
         let find = |known: &[Arc<Known>]| known.iter().find(|known| known.id == id).map(Arc::clone);
         if let Some(known) = find(&self.known.read()) {
             return Ok(known);
         }
         let mut known = self.known.write();
-        stream.with_schemas(|schemas| {
-            let stored = schemas.all()?;
+        origin.with_schemas(|stored| {
             learn(&mut known, stored)?;
             match (find(&known), stored.iter().find(|stored| stored.id == id)) {
                 (Some(known), _) => Ok(known),
@@ -164,9 +164,9 @@ impl Registry {
     }
 
     /// The newest schema of the stream that can be read.
-    pub(super) fn newest(&self, stream: &Stream) -> Result<Option<Arc<Known>>, SchemaError> {
+    pub(super) fn newest(&self, origin: &Origin) -> Result<Option<Arc<Known>>, SchemaError> {
         let mut known = self.known.write();
-        stream.with_schemas(|schemas| learn(&mut known, schemas.all()?))?;
+        origin.with_schemas(|stored| learn(&mut known, stored))?;
         Ok(known.last().map(Arc::clone))
     }
 
