@@ -1,5 +1,7 @@
-//! Decoders for the fuzz targets, levels of MD5 for a benchmark. No part of the API.
+//! Decoders for the fuzz targets, levels of MD5 for a benchmark, segments for `riverbed dump`. No part of the API.
 
+#[cfg(feature = "internals")]
+pub mod dump;
 #[cfg(feature = "internals")]
 pub mod md5;
 

@@ -2,6 +2,8 @@
 //! scripts cannot rely on, and against getting in a writer's way.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod looking;
+mod moving;
 mod page;
 mod putting;
 mod reading;

@@ -160,5 +160,33 @@ fn points_are_shown_as_lines_and_other_records_are_an_error() {
     stream.put("k", b"no point").unwrap();
     let (code, printed, errors) = place.run(&["tail", "s", "--format", "points"], "");
     assert_eq!((code, printed), (1, shown));
-    assert!(errors.contains("--format raw"), "{errors}");
+    assert!(errors.contains("another --format"), "{errors}");
+}
+
+#[test]
+fn a_follower_of_a_stream_that_is_deleted_says_so() {
+    let place = Place::new();
+    let store = Store::open(place.store()).unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
+    stream.put("k", b"x").unwrap();
+    for shard in [&[][..], &["--shard", "0"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_riverbed"))
+            .args(["tail", "s", "--follow", "--from", "oldest"])
+            .args(shard)
+            .env("RIVERBED_STORE", place.store())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Follows once it has shown the record; in the shard that has none it may not have begun.
+        if shard.is_empty() {
+            let mut byte = [0];
+            child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+        }
+        store.delete_stream("s").unwrap();
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && errors.contains("no stream 's'"), "{errors}");
+        store.create_stream("s", StreamOptions::new()).unwrap().put("k", b"x").unwrap();
+    }
 }

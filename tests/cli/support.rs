@@ -1,5 +1,6 @@
 //! A store, and the command to try on it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
@@ -64,4 +65,22 @@ impl Place {
 /// The text field of a JSON object.
 pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_else(|| panic!("no text '{field}' in {value}"))
+}
+
+/// The path of a file of real data, in the folder that `RIVERBED_DATA` names or else `../shared/data`; `None`, said aloud,
+/// when it is not there.
+pub(crate) fn real_data(name: &str) -> Option<String> {
+    let fallback = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let path = std::env::var_os("RIVERBED_DATA").map_or_else(fallback, PathBuf::from).join(name);
+    if !path.is_file() {
+        // Not by way of `println`, whose output is shown of failed tests alone.
+        let said = writeln!(
+            std::io::stderr(),
+            "SKIPPED: there is no {}; name its folder in RIVERBED_DATA",
+            path.display()
+        );
+        assert!(said.is_ok());
+        return None;
+    }
+    Some(path.to_str().unwrap().to_owned())
 }

@@ -25,6 +25,10 @@ fn every_command_has_an_example() {
         let example = help.split("Example").nth(1).unwrap_or_else(|| panic!("{command} has no example"));
         assert!(example.contains("riverbed") && example.contains(&command), "{command}: {example}");
     }
+    for command in ["list", "lag", "create", "delete", "reset"] {
+        let help = place.ok(&["consumers", command, "--help"]);
+        assert!(help.contains(&format!("riverbed --store data consumers {command} ")), "{help}");
+    }
 }
 
 #[test]
@@ -42,6 +46,7 @@ fn completions_and_the_manual_have_every_command() {
         let page = std::fs::read_to_string(dir.join(format!("riverbed-{command}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{command}");
     }
+    assert!(dir.join("riverbed-consumers-lag.1").is_file());
 }
 
 #[test]

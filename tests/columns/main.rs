@@ -22,6 +22,7 @@ mod power_cut;
 mod putting;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
 mod read_only;
 #[cfg(test)]
 mod reading;

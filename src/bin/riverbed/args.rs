@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    completions, create, delete, describe, get, list, man, merge, put, repair, reshard, retention, split,
-    stats, tail, trim, verify,
+    bench, completions, consumers, create, delete, describe, doctor, dump, export, get, import, list, man,
+    merge, put, repair, reshard, retention, split, stats, tail, trim, verify,
 };
 
 /// Looks at stores of streams, and works on them.
@@ -42,6 +42,10 @@ pub(crate) enum Command {
     Delete(delete::Args),
     /// Put a record, or those of standard input
     Put(put::Args),
+    /// Put the records of a file: lines, JSON lines, line protocol, Arrow
+    Import(import::Args),
+    /// Write records to a file: lines, JSON lines, line protocol, Arrow
+    Export(export::Args),
     /// Get one record by its sequence number
     Get(get::Args),
     /// Show records from a position on, those of all shards merged
@@ -58,10 +62,18 @@ pub(crate) enum Command {
     Merge(merge::Args),
     /// Split and merge to a number of even shards
     Reshard(reshard::Args),
+    /// Look after a stream's consumers
+    Consumers(consumers::Args),
     /// Check every byte of the store
     Verify(verify::Args),
     /// Move damaged files out of the way
     Repair(repair::Args),
+    /// Show a segment's file piece by piece
+    Dump(dump::Args),
+    /// Measure puts and reads against what this machine can do
+    Bench(bench::Args),
+    /// Look whether a directory suits a store
+    Doctor(doctor::Args),
     /// Write completions for a shell
     Completions(completions::Args),
     /// Write the manual's pages

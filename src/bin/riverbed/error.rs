@@ -1,10 +1,13 @@
 //! What a command fails with.
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use riverbed::columns::{ReadBatchError, SchemaError, WriteIpcError};
+use riverbed::point::WriteLinesError;
 use riverbed::{
-    CloseError, CreateStreamError, OpenError, PutError, ReadError, RepairError, ReshardError,
+    CloseError, ConsumerError, CreateStreamError, OpenError, PutError, ReadError, RepairError, ReshardError,
     ReshardPlanError, StreamError, SyncError, TrimStreamError, VerifyError,
 };
 
@@ -64,6 +67,32 @@ pub(crate) enum CliError {
     /// A stored record cannot be shown in the format that was asked for.
     #[error("record {number} cannot be shown like that: {problem}")]
     Show { number: riverbed::SequenceNumber, problem: String },
+    /// The points of an input were not put.
+    #[error(transparent)]
+    Points(#[from] WriteLinesError),
+    /// The rows of an input were not put, or not all of them.
+    #[error("cannot put the rows of {}", path.display())]
+    PutRows { path: PathBuf, source: Box<dyn Error + Send + Sync> },
+    #[error(
+        "record {number} is no batch of rows: choose another --format, or begin behind it with --from after:{number}"
+    )]
+    NoRows { number: riverbed::SequenceNumber },
+    #[error(transparent)]
+    ReadRows(ReadBatchError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
+    WriteRows(WriteIpcError),
+    #[error("interrupted before it was done")]
+    Interrupted,
+    #[error("the stream has no consumer '{name}': `riverbed consumers list` shows those it has")]
+    NoConsumer { name: String },
+    #[error(
+        "{} is damaged: {reason}; restore it from a copy, or make it anew with `riverbed consumers reset`", path.display()
+    )]
+    ConsumerDamaged { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Consumer(ConsumerError),
     #[error("cannot {action} {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -88,6 +117,7 @@ impl CliError {
     pub(crate) fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::WriteRows(WriteIpcError::Write(error)) => error.kind() == io::ErrorKind::BrokenPipe,
             Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
             _ => false,
         }
@@ -147,6 +177,37 @@ impl From<ReshardError> for CliError {
             ReshardError::Plan(ReshardPlanError::NotOpen { shard_id }) => Self::NotOpen { shard_id },
             ReshardError::Stream(error) => error.into(),
             error => Self::Reshard(error),
+        }
+    }
+}
+
+impl From<ReadBatchError> for CliError {
+    fn from(error: ReadBatchError) -> Self {
+        match error {
+            ReadBatchError::Read(error) => error.into(),
+            ReadBatchError::NotABatch { number } => Self::NoRows { number },
+            error => Self::ReadRows(error),
+        }
+    }
+}
+
+impl From<WriteIpcError> for CliError {
+    fn from(error: WriteIpcError) -> Self {
+        match error {
+            WriteIpcError::Read(error) => error.into(),
+            error => Self::WriteRows(error),
+        }
+    }
+}
+
+impl From<ConsumerError> for CliError {
+    fn from(error: ConsumerError) -> Self {
+        match error {
+            ConsumerError::NotFound { name } => Self::NoConsumer { name },
+            ConsumerError::Damaged { path, reason } => Self::ConsumerDamaged { path, reason },
+            ConsumerError::Read(error) => error.into(),
+            ConsumerError::Stream(error) => error.into(),
+            error => Self::Consumer(error),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Putting the records of an input, a batch at a time.
 
+use std::io::BufReader;
 use std::ops::Range;
 
 use riverbed::{Durability, HashKey, PutError, PutRecord, Stream};
 
-use crate::Outcome;
 use crate::error::CliError;
+use crate::framing::Framing;
+use crate::input::Input;
 use crate::output;
 use crate::units;
 
@@ -64,6 +66,29 @@ impl<'s> Feed<'s> {
     /// Records that were left out.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out
+    }
+
+    /// Takes the records of an input until its end, or until somebody interrupts it; `each` is to take what it makes of
+    /// one.
+    pub(crate) fn take_all(
+        &mut self,
+        input: &mut BufReader<Input>,
+        framing: Framing,
+        mut each: impl FnMut(&[u8], &mut Self) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let mut data = Vec::new();
+        loop {
+            // Before waiting for more, what is there goes in.
+            if !framing.is_at_hand(input.buffer()) {
+                self.flush()?;
+            }
+            match framing.read(input, &mut data) {
+                Ok(true) => each(&data, self)?,
+                Ok(false) => return Ok(()),
+                Err(_) if input.get_ref().is_interrupted() => return Ok(()),
+                Err(error) => return Err(CliError::io("read", input.get_ref().name())(error)),
+            }
+        }
     }
 
     /// Takes a record, or what keeps the input's record from being one.
@@ -134,15 +159,14 @@ impl<'s> Feed<'s> {
     }
 
     /// Puts what is left and makes everything durable. Call it after an error, too, for the count in its message.
-    pub(crate) fn finish(&mut self, so_far: Result<(), CliError>) -> Result<Outcome, CliError> {
+    pub(crate) fn finish(&mut self, so_far: Result<(), CliError>) -> Result<(), CliError> {
         // What came before an error goes in all the same.
         let flushed = self.flush();
         let outcome = so_far.and(flushed).and_then(|()| Ok(self.stream.sync()?));
-        if let Err(error) = outcome {
+        if outcome.is_err() {
             output::note(&format!("{} put", units::counted(self.put, "record")));
-            return Err(error);
         }
-        Ok(if self.left_out == 0 { Outcome::Fine } else { Outcome::NotFine })
+        outcome
     }
 
     fn leave_out(&mut self, error: CliError) -> Result<(), CliError> {
@@ -155,14 +179,10 @@ impl<'s> Feed<'s> {
     }
 }
 
-/// Whether another record might go in.
-fn is_about_the_record(error: &PutError) -> bool {
-    !matches!(
+/// Whether it is the record that cannot be put, and others can.
+pub(crate) fn is_about_the_record(error: &PutError) -> bool {
+    matches!(
         error,
-        PutError::StorageFull { .. }
-            | PutError::Sync(_)
-            | PutError::Io(_)
-            | PutError::Closed
-            | PutError::SequenceNumbersExhausted
+        PutError::PartitionKey(_) | PutError::RecordTooLarge { .. } | PutError::MetadataTooLarge { .. }
     )
 }

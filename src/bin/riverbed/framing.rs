@@ -19,6 +19,17 @@ pub(crate) enum Framing {
 }
 
 impl Framing {
+    /// Whether the next record is in these bytes as a whole.
+    pub(crate) fn is_at_hand(self, buffered: &[u8]) -> bool {
+        match self {
+            Self::Lines => buffered.contains(&b'\n'),
+            Self::Nul => buffered.contains(&0),
+            Self::LengthPrefixed => buffered
+                .split_first_chunk()
+                .is_some_and(|(prefix, rest)| rest.len() as u64 >= u64::from(u32::from_be_bytes(*prefix))),
+        }
+    }
+
     /// Reads the next record into `into`, whatever was there. False when there is none.
     pub(crate) fn read(self, from: &mut impl BufRead, into: &mut Vec<u8>) -> io::Result<bool> {
         into.clear();
@@ -81,6 +92,20 @@ mod tests {
         assert_eq!(all(Framing::LengthPrefixed, prefixed).unwrap_or_default(), [&b"ab"[..], b"", b"c"]);
         for framing in [Framing::Lines, Framing::Nul, Framing::LengthPrefixed] {
             assert_eq!(all(framing, b"").unwrap_or_default(), Vec::<Vec<u8>>::new());
+        }
+    }
+
+    #[test]
+    fn a_record_is_at_hand_when_all_of_it_is() {
+        for (framing, whole) in [
+            (Framing::Lines, &b"ab\n"[..]),
+            (Framing::Nul, b"ab\0"),
+            (Framing::LengthPrefixed, b"\0\0\0\x02ab"),
+        ] {
+            assert!(framing.is_at_hand(whole), "{framing:?}");
+            for len in 0..whole.len() {
+                assert!(!framing.is_at_hand(whole.get(..len).unwrap_or_default()), "{framing:?} {len}");
+            }
         }
     }
 

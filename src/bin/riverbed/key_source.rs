@@ -6,9 +6,11 @@ use clap::Args;
 use regex::bytes::Regex;
 use serde_json::Value;
 
+use crate::error::CliError;
+
 /// Where the partition keys come from.
 #[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub(crate) struct KeyArgs {
     /// This partition key for all records
     #[arg(short, long, value_name = "KEY")]
@@ -38,21 +40,34 @@ pub(crate) enum KeySource {
 }
 
 impl KeyArgs {
-    pub(crate) fn source(self, delimiter: Option<String>) -> KeySource {
+    /// For records that have no key of their own.
+    pub(crate) fn required(self, delimiter: Option<String>) -> Result<KeySource, CliError> {
         if let Some(key) = self.key {
-            return KeySource::One(key);
+            return Ok(KeySource::One(key));
         }
         if let Some(number) = self.key_field {
             let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
-            return KeySource::Field { index, delimiter };
+            return Ok(KeySource::Field { index, delimiter });
         }
-        if let Some(pointer) = self.key_json {
-            return KeySource::Json(pointer);
+        match (self.key_json, self.key_regex, self.spread) {
+            (Some(pointer), ..) => Ok(KeySource::Json(pointer)),
+            (None, Some(regex), _) => Ok(KeySource::Regex(regex)),
+            (None, None, true) => Ok(KeySource::Spread { next: fresh_start() }),
+            (None, None, false) => Err(CliError::usage(
+                "each record needs a partition key: give --key, --key-field, --key-json, --key-regex or --spread",
+            )),
         }
-        match self.key_regex {
-            Some(regex) => KeySource::Regex(regex),
-            None => KeySource::Spread { next: fresh_start() },
+    }
+
+    /// For records that have one.
+    pub(crate) fn refuse(&self, why: &str) -> Result<(), CliError> {
+        let Self { key, key_field, key_json, key_regex, spread } = self;
+        let given =
+            key.is_some() || key_field.is_some() || key_json.is_some() || key_regex.is_some() || *spread;
+        if given {
+            return Err(CliError::usage(format!("{why}: leave --key, --key-field and the like out")));
         }
+        Ok(())
     }
 }
 

@@ -3,17 +3,25 @@
 mod args;
 mod commands;
 mod confirm;
+mod data_format;
+mod destination;
 mod error;
 mod feed;
 mod framing;
+mod input;
 mod key_source;
+mod line_chunks;
 mod opening;
 mod output;
+mod progress;
+mod rates;
 mod record_format;
 mod signals;
+mod source;
 mod table;
 mod units;
 mod values;
+mod whole_record;
 
 use std::process::ExitCode;
 

@@ -62,10 +62,20 @@ impl Output {
         Ok(if self.colour { writeln!(self.out, "{RED}{text}{PLAIN}") } else { writeln!(self.out, "{text}") }?)
     }
 
-    /// Clears a terminal, so that what follows takes the place of what was there; does nothing else where.
-    pub(crate) fn clear(&mut self) -> Result<(), CliError> {
-        if io::stdout().is_terminal() {
-            self.out.write_all(b"\x1b[H\x1b[2J")?;
+    pub(crate) fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// How many columns and lines a terminal has.
+    pub(crate) fn room(&self) -> Option<(usize, usize)> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (size.ws_col > 0 && size.ws_row > 0).then(|| (size.ws_col.into(), size.ws_row.into()))
+    }
+
+    /// Clears a terminal, so that what follows takes the place of what was there; does nothing elsewhere.
+    pub(crate) fn start_over(&mut self) -> Result<(), CliError> {
+        if self.is_terminal() {
+            self.out.write_all(b"\x1b[H\x1b[J")?;
         }
         Ok(())
     }
@@ -90,8 +100,12 @@ pub(crate) fn complain(error: &dyn Error) {
     let mut text = format!("error: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let cause_text = cause.to_string();
+        // Some errors say themselves what has caused them.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
         source = cause.source();
     }
     note(&text);
@@ -99,6 +113,9 @@ pub(crate) fn complain(error: &dyn Error) {
 
 /// Says something on standard error.
 pub(crate) fn note(text: &str) {
+    let mut stderr = io::stderr();
+    // In the place of a progress bar, which is drawn again below.
+    let start = if stderr.is_terminal() { "\r\u{1b}[2K" } else { "" };
     // Who has closed standard error does not want to know.
-    drop(writeln!(io::stderr(), "{text}"));
+    drop(writeln!(stderr, "{start}{text}"));
 }

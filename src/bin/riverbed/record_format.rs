@@ -78,6 +78,13 @@ fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     }
 }
 
+impl RecordFormat {
+    /// JSON when that is wanted of the command as a whole and nothing else of it.
+    pub(crate) fn of(asked: Option<Self>, out: &Output) -> Self {
+        asked.unwrap_or(if out.is_json() { Self::Json } else { Self::Raw })
+    }
+}
+
 /// Shows records.
 pub(crate) struct RecordWriter {
     format: RecordFormat,
@@ -85,41 +92,47 @@ pub(crate) struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// JSON when that is wanted of the command as a whole and nothing else of it.
-    pub(crate) fn new(format: Option<RecordFormat>, out: &Output) -> Self {
-        let default = if out.is_json() { RecordFormat::Json } else { RecordFormat::Raw };
-        Self { format: format.unwrap_or(default), points: PointDecoder::new() }
+    pub(crate) fn new(format: RecordFormat) -> Self {
+        Self { format, points: PointDecoder::new() }
     }
 
-    pub(crate) fn write(&mut self, record: &Record<'_>, out: &mut Output) -> Result<(), CliError> {
+    pub(crate) fn write(&mut self, record: &Record<'_>, out: &mut impl Write) -> Result<(), CliError> {
         match self.format {
             RecordFormat::Raw => {
                 out.write_all(record.data())?;
-                Ok(out.write_all(b"\n")?)
             }
-            RecordFormat::Json => out.json_line(&RecordJson::new(record)?),
+            RecordFormat::Json => {
+                serde_json::to_writer(&mut *out, &RecordJson::new(record)?)?;
+            }
             RecordFormat::Hex => {
                 let key = record.partition_key()?;
                 let (number, shard_id) = (record.sequence_number(), record.shard_id());
-                let time = units::time(record.arrival_time());
-                out.heading(&format!(
-                    "{number} {shard_id} {time} key {key:?}, {} bytes",
-                    record.data().len()
-                ))?;
-                Ok(hex_dump(record.data(), out)?)
+                let (time, len) = (units::time(record.arrival_time()), record.data().len());
+                writeln!(out, "{number} {shard_id} {time} key {key:?}, {len} bytes")?;
+                return Ok(hex_dump(record.data(), out)?);
             }
             RecordFormat::Points => {
                 let number = record.sequence_number();
                 self.points.decode(record).map_err(|error| CliError::Show {
                     number,
-                    problem: format!("{error}; use --format raw, json or hex"),
+                    problem: format!("{error}; choose another --format"),
                 })?;
                 // What decodes is the canonical line.
                 out.write_all(record.data())?;
-                Ok(out.write_all(b"\n")?)
             }
         }
+        Ok(out.write_all(b"\n")?)
     }
+}
+
+/// The data of a record that is no batch of rows.
+pub(crate) fn plain_data<'a>(record: &Record<'a>) -> Result<&'a [u8], CliError> {
+    let number = record.sequence_number();
+    if record.last_sequence_number() != number {
+        let problem = "it is a batch of rows; use --format arrow".to_owned();
+        return Err(CliError::Show { number, problem });
+    }
+    Ok(record.data())
 }
 
 /// Writes sixteen bytes a line: offset, hexadecimal, text.

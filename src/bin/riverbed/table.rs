@@ -28,8 +28,13 @@ impl Table {
         self.inner.add_row(cells.into_iter());
     }
 
+    /// All lines, each as wide as the others.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.inner.lines().collect()
+    }
+
     pub(crate) fn write(&self, out: &mut Output) -> Result<(), CliError> {
-        for (index, line) in self.inner.lines().enumerate() {
+        for (index, line) in self.lines().iter().enumerate() {
             let line = line.trim_end();
             if index == 0 { out.heading(line) } else { out.line(line) }?;
         }

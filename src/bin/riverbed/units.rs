@@ -24,6 +24,19 @@ pub(crate) fn duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
+/// A measured time, in the unit that it has three digits or so in.
+pub(crate) fn measured(duration: Duration) -> String {
+    let nanos = duration.as_secs_f64() * 1e9;
+    let (unit, name) = match nanos {
+        ..1e3 => (1.0, "ns"),
+        ..1e6 => (1e3, "µs"),
+        ..1e9 => (1e6, "ms"),
+        _ => (1e9, "s"),
+    };
+    let decimals = if nanos / unit < 100.0 { 1 } else { 0 };
+    format!("{:.decimals$} {name}", nanos / unit)
+}
+
 pub(crate) fn retention(retention: Retention) -> String {
     match (retention.age(), retention.bytes()) {
         (None, None) => "for ever".to_owned(),
@@ -54,6 +67,18 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn measured_times_have_a_fitting_unit() {
+        let expected = [
+            (0, "0.0 ns"),
+            (512, "512 ns"),
+            (1_250, "1.2 µs"),
+            (31_000_000, "31.0 ms"),
+            (2_000_000_000, "2.0 s"),
+        ];
+        expected.iter().for_each(|(nanos, text)| assert_eq!(measured(Duration::from_nanos(*nanos)), *text));
+    }
 
     #[test]
     fn thousands_are_apart() {

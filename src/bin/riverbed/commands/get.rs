@@ -29,7 +29,7 @@ pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome,
     let mut reader = stream.reader(number.shard_id(), Position::AtSequenceNumber(number))?;
     match reader.next()? {
         Some(record) if (record.sequence_number()..=record.last_sequence_number()).contains(&number) => {
-            RecordWriter::new(args.format, out).write(&record, out)?;
+            RecordWriter::new(RecordFormat::of(args.format, out)).write(&record, out)?;
             Ok(Outcome::Fine)
         }
         _ => Err(CliError::NoRecord { number }),

@@ -20,21 +20,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Outcome, CliError> {
-    let mut command = Cli::command();
     let Some(dir) = &args.dir else {
-        Man::new(command).render(out)?;
+        Man::new(Cli::command()).render(out)?;
         return Ok(Outcome::Fine);
     };
-    command.build();
     fs::create_dir_all(dir).map_err(CliError::io("create", dir))?;
-    let mut pages = vec![Man::new(command.clone())];
-    pages.extend(command.get_subcommands().filter(|sub| sub.get_name() != "help").cloned().map(Man::new));
-    for page in &pages {
-        let path = dir.join(page.get_filename());
-        let mut bytes = Vec::new();
-        page.render(&mut bytes)?;
-        fs::write(&path, bytes).map_err(CliError::io("write", &path))?;
-    }
-    out.line(&format!("{} pages in {}", pages.len(), dir.display()))?;
+    clap_mangen::generate_to(Cli::command(), dir).map_err(CliError::io("write to", dir))?;
+    out.line(&format!("the manual's pages are in {}", dir.display()))?;
     Ok(Outcome::Fine)
 }

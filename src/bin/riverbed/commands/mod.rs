@@ -1,10 +1,16 @@
 //! The commands, one file for each.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod consumers;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod describe;
+pub(crate) mod doctor;
+pub(crate) mod dump;
+pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod merge;
@@ -32,6 +38,8 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Outcome, CliError> {
         Command::Describe(args) => describe::run(store, &args, out),
         Command::Delete(args) => delete::run(store, &args, out),
         Command::Put(args) => put::run(store, args, out),
+        Command::Import(args) => import::run(store, args, out),
+        Command::Export(args) => export::run(store, &args, out),
         Command::Get(args) => get::run(store, &args, out),
         Command::Tail(args) => tail::run(store, &args, out),
         Command::Stats(args) => stats::run(store, &args, out),
@@ -40,8 +48,12 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Outcome, CliError> {
         Command::Split(args) => split::run(store, &args, out),
         Command::Merge(args) => merge::run(store, &args, out),
         Command::Reshard(args) => reshard::run(store, &args, out),
+        Command::Consumers(args) => consumers::run(store, args, out),
         Command::Verify(args) => verify::run(store, &args, out),
         Command::Repair(args) => repair::run(store, &args, out),
+        Command::Dump(args) => dump::run(store, &args, out),
+        Command::Bench(args) => bench::run(&args, out),
+        Command::Doctor(args) => doctor::run(store, &args, out),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),
     }

@@ -1,6 +1,6 @@
 //! `riverbed put`.
 
-use std::io::{self, BufReader};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use riverbed::{Durability, HashKey, PutRecord, Stream};
@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::error::CliError;
 use crate::feed::{Feed, FeedOptions, Item};
 use crate::framing::Framing;
+use crate::input::Input;
 use crate::key_source::KeyArgs;
-use crate::output::Output;
-use crate::signals::Interrupt;
+use crate::output::{self, Output};
 use crate::{Outcome, opening, units, values};
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,7 @@ pub(crate) fn run(path: &Path, mut args: Args, out: &mut Output) -> Result<Outco
 }
 
 fn put_one(stream: &Stream, args: Args, data: &str, out: &mut Output) -> Result<Outcome, CliError> {
-    let mut keys = args.key.source(args.delimiter);
+    let mut keys = args.key.required(args.delimiter)?;
     let key = keys.key(data.as_bytes()).map_err(|problem| CliError::Input { index: 1, problem })?;
     let mut record = PutRecord::new(&*key, data);
     if let Some(hash_key) = args.hash_key {
@@ -87,37 +87,25 @@ fn put_one(stream: &Stream, args: Args, data: &str, out: &mut Output) -> Result<
 }
 
 fn put_input(stream: &Stream, args: Args, out: &mut Output) -> Result<Outcome, CliError> {
-    let interrupt = Interrupt::on_signals()?;
-    let mut keys = args.key.source(args.delimiter);
-    let mut input = BufReader::with_capacity(256 << 10, io::stdin().lock());
-    let options = FeedOptions { durability: args.durability, keep_going: args.keep_going };
-    let mut feed = Feed::new(stream, options);
-    let mut data = Vec::new();
-    let mut take_all = || loop {
-        // Before waiting for more, what is there goes in.
-        if input.buffer().is_empty() {
-            feed.flush()?;
-        }
-        if interrupt.is_asked() {
-            return Ok(());
-        }
-        let read = args.framing.read(&mut input, &mut data);
-        if !read.map_err(CliError::io("read", Path::new("standard input")))? {
-            return Ok(());
-        }
-        let hash_key = args.hash_key;
-        match keys.key(&data) {
-            Ok(key) => feed.take(Ok(Item { key: &key, data: &data, hash_key, ..Item::default() })),
-            Err(problem) => feed.take(Err(problem)),
-        }?;
-    };
-    let taken = take_all();
-    let outcome = feed.finish(taken)?;
-    let interrupted = interrupt.is_asked();
+    let mut keys = args.key.required(args.delimiter)?;
+    if args.framing == Framing::Lines && io::stdin().is_terminal() {
+        output::note("reading records from the terminal, one in a line: Ctrl-D ends them");
+    }
+    let mut input = Input::open(None)?;
+    let mut feed =
+        Feed::new(stream, FeedOptions { durability: args.durability, keep_going: args.keep_going });
+    let hash_key = args.hash_key;
+    let taken = feed.take_all(&mut input, args.framing, |data, feed| match keys.key(data) {
+        Ok(key) => feed.take(Ok(Item { key: &key, data, hash_key, ..Item::default() })),
+        Err(problem) => feed.take(Err(problem)),
+    });
+    let interrupted = input.get_ref().is_interrupted();
+    drop(input);
+    feed.finish(taken)?;
     if out.is_json() {
         out.json(&PutMany { records: feed.put(), left_out: feed.left_out(), interrupted })?;
     } else {
         out.line(&format!("{} put", units::counted(feed.put(), "record")))?;
     }
-    Ok(if interrupted { Outcome::NotFine } else { outcome })
+    Ok(if feed.left_out() > 0 || interrupted { Outcome::NotFine } else { Outcome::Fine })
 }

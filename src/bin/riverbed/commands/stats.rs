@@ -1,22 +1,24 @@
 //! `riverbed stats`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use riverbed::{ReadOnlyStore, ReadOnlyStream, SequenceNumber, ShardId, ShardStats, Timestamp};
+use riverbed::{ReadOnlyStore, ReadOnlyStream, SequenceNumber, ShardStats};
 use serde::Serialize;
 
 use crate::error::CliError;
 use crate::opening;
-use crate::output::Output;
+use crate::output::{self, Output};
+use crate::rates::Rates;
 use crate::signals::Interrupt;
 use crate::table::Table;
 use crate::{Outcome, units, values};
 
-/// Rates that a sparkline shows.
-const HISTORY: usize = 30;
+/// Bars of a sparkline, where nobody knows how much room there is.
+const BARS: usize = 30;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -61,46 +63,50 @@ struct Row {
     rate: Option<f64>,
 }
 
-/// What is remembered from look to look.
+/// What is known from look to look.
 #[derive(Default)]
-struct History {
-    next: u64,
-    rates: VecDeque<f64>,
-}
-
-#[derive(Default)]
-struct Histories {
-    of: BTreeMap<(String, ShardId), History>,
-    last: Option<Instant>,
+struct Watched {
+    streams: BTreeMap<String, ReadOnlyStream>,
+    rates: Rates,
+    /// Streams whose shards could not be looked at.
+    failed: bool,
 }
 
 pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome, CliError> {
     let store = opening::read(path)?;
-    let mut streams = BTreeMap::new();
-    let mut histories = Histories::default();
-    if !args.watch {
-        let rows = look(&store, args, &mut streams, &mut histories)?;
+    let mut watched = Watched::default();
+    if args.watch {
+        watch(path, &store, args, &mut watched, out)?;
+    } else {
+        let rows = watched.look(&store, args)?;
         if out.is_json() {
             out.json(&rows.iter().map(StatsJson::new).collect::<Vec<_>>())?;
         } else {
-            table(&rows, None, out)?;
+            table(&rows, false).write(out)?;
         }
-        return Ok(Outcome::Fine);
     }
+    Ok(if watched.failed { Outcome::NotFine } else { Outcome::Fine })
+}
+
+fn watch(
+    path: &Path,
+    store: &ReadOnlyStore,
+    args: &Args,
+    watched: &mut Watched,
+    out: &mut Output,
+) -> Result<(), CliError> {
     let interrupt = Interrupt::on_signals()?;
     let mut due = Instant::now();
     let mut left = args.times.unwrap_or(u64::MAX);
     while left > 0 && !interrupt.is_asked() {
         left -= 1;
-        let rows = look(&store, args, &mut streams, &mut histories)?;
+        let rows = watched.look(store, args)?;
         if out.is_json() {
             rows.iter().map(StatsJson::new).try_for_each(|row| out.json_line(&row))?;
         } else {
-            out.clear()?;
-            let (time, every) = (Timestamp::from(SystemTime::now()), units::duration(args.every));
-            out.line(&format!("{}  every {every}  {}", path.display(), units::short_time(time)))?;
-            out.line("")?;
-            table(&rows, Some(&histories), out)?;
+            let every = units::duration(args.every);
+            let now = units::short_time(SystemTime::now().into());
+            show(&format!("{}  every {every}  {now}", path.display()), &rows, &watched.rates, out)?;
         }
         out.flush()?;
         due += args.every;
@@ -108,52 +114,47 @@ pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome,
             thread::sleep(due.saturating_duration_since(Instant::now()).min(Duration::from_millis(50)));
         }
     }
-    Ok(Outcome::Fine)
-}
-
-/// Looks at all shards that are wanted, once.
-fn look(
-    store: &ReadOnlyStore,
-    args: &Args,
-    streams: &mut BTreeMap<String, ReadOnlyStream>,
-    histories: &mut Histories,
-) -> Result<Vec<Row>, CliError> {
-    let names = match &args.stream {
-        Some(name) => vec![name.clone()],
-        None => store.list_streams()?,
-    };
-    streams.retain(|name, _| names.contains(name));
-    let now = Instant::now();
-    let elapsed = histories.last.replace(now).map(|last| now.duration_since(last));
-    let mut rows = Vec::new();
-    for name in names {
-        let stream = match streams.entry(name.clone()) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => new.insert(store.open_stream(&name)?),
-        };
-        for stats in stream.stats()? {
-            let rate = histories.note(&name, &stats, elapsed);
-            rows.push(Row { stream: name.clone(), stats, rate });
-        }
+    if interrupt.is_asked() && out.is_terminal() {
+        // Below what the terminal shows for Ctrl-C.
+        out.line("")?;
     }
-    Ok(rows)
+    Ok(())
 }
 
-impl Histories {
-    /// Takes in what a shard is like now; returns its records a second since the last look.
-    #[expect(clippy::cast_precision_loss, reason = "a rate is for people to read")]
-    fn note(&mut self, stream: &str, stats: &ShardStats, elapsed: Option<Duration>) -> Option<f64> {
-        let next = stats.newest.map_or(0, |(number, _)| number.counter().saturating_add(1));
-        let known = self.of.contains_key(&(stream.to_owned(), stats.shard_id));
-        let history = self.of.entry((stream.to_owned(), stats.shard_id)).or_default();
-        let before = std::mem::replace(&mut history.next, next);
-        let elapsed = elapsed.filter(|elapsed| known && !elapsed.is_zero())?;
-        let rate = next.saturating_sub(before) as f64 / elapsed.as_secs_f64();
-        history.rates.push_back(rate);
-        if history.rates.len() > HISTORY {
-            history.rates.pop_front();
+impl Watched {
+    /// Looks at all shards that are wanted, once.
+    fn look(&mut self, store: &ReadOnlyStore, args: &Args) -> Result<Vec<Row>, CliError> {
+        let names = match &args.stream {
+            Some(name) => vec![name.clone()],
+            None => store.list_streams()?,
+        };
+        self.streams.retain(|name, _| names.contains(name));
+        let elapsed = self.rates.look();
+        let mut rows = Vec::new();
+        for name in names {
+            match self.look_at(store, &name) {
+                Ok(all) => rows.extend(all.into_iter().map(|stats| {
+                    let rate = self.rates.note(&name, &stats, elapsed);
+                    Row { stream: name.clone(), stats, rate }
+                })),
+                // The others can be looked at all the same.
+                Err(error) if args.stream.is_none() => {
+                    self.streams.remove(&name);
+                    self.failed = true;
+                    output::complain(&error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Some(rate)
+        Ok(rows)
+    }
+
+    fn look_at(&mut self, store: &ReadOnlyStore, name: &str) -> Result<Vec<ShardStats>, CliError> {
+        let stream = match self.streams.entry(name.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(store.open_stream(name)?),
+        };
+        Ok(stream.stats()?)
     }
 }
 
@@ -178,11 +179,11 @@ impl StatsJson {
     }
 }
 
-fn table(rows: &[Row], histories: Option<&Histories>, out: &mut Output) -> Result<(), CliError> {
+fn table(rows: &[Row], with_rates: bool) -> Table {
     let plain = ["STREAM", ">SHARD", ">RECORDS", ">ON DISK", ">SEGMENTS", ">UNSYNCED", "NEWEST RECORD"];
     let mut headings = plain.to_vec();
-    if histories.is_some() {
-        headings.extend([">RECORDS/S", "RATE"]);
+    if with_rates {
+        headings.push(">RECORDS/S");
     }
     let mut table = Table::new(&headings);
     for row in rows {
@@ -196,43 +197,36 @@ fn table(rows: &[Row], histories: Option<&Histories>, out: &mut Output) -> Resul
             units::count(stats.unsynced),
             stats.newest.map_or_else(|| "-".to_owned(), |(_, time)| units::short_time(time)),
         ];
-        if let Some(histories) = histories {
-            let history = histories.of.get(&(row.stream.clone(), stats.shard_id));
+        if with_rates {
             cells.push(row.rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}")));
-            cells.push(history.map(|history| sparkline(&history.rates)).unwrap_or_default());
         }
         table.row(cells);
     }
-    table.write(out)
+    table
 }
 
-/// Rates as bars, the highest of them full.
-fn sparkline(rates: &VecDeque<f64>) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let highest = rates.iter().copied().fold(0.0, f64::max);
-    rates
-        .iter()
-        .map(|rate| {
-            let part = if highest > 0.0 { rate / highest } else { 0.0 };
-            // The first bar whose share is not below the rate's.
-            let shares = BARS.iter().zip(1_u8..);
-            let fitting =
-                shares.filter(|(_, eighths)| f64::from(*eighths) / 8.0 >= part).map(|(bar, _)| *bar);
-            fitting.min().unwrap_or('█')
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sparkline_is_relative_to_its_highest_rate() {
-        let line = |rates: &[f64]| sparkline(&rates.iter().copied().collect());
-        assert_eq!(line(&[]), "");
-        assert_eq!(line(&[0.0, 0.0]), "▁▁");
-        assert_eq!(line(&[0.0, 125.0, 500.0, 999.0, 1000.0]), "▁▁▄██");
-        assert_eq!(line(&[3.0]), "█");
+/// Shows the table with its sparklines in the place of the last one, as far as the terminal has room.
+fn show(title: &str, rows: &[Row], rates: &Rates, out: &mut Output) -> Result<(), CliError> {
+    let lines = table(rows, true).lines();
+    let (columns, most_lines) = out.room().unwrap_or((usize::MAX, usize::MAX));
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let bars = if columns == usize::MAX { BARS } else { columns.saturating_sub(width) };
+    // The title, a blank line, the headings, and one for what is left out.
+    let shown = if rows.len() + 4 > most_lines { most_lines.saturating_sub(4) } else { rows.len() };
+    out.start_over()?;
+    out.line(title)?;
+    out.line("")?;
+    for (index, line) in lines.iter().take(shown + 1).enumerate() {
+        match index.checked_sub(1).and_then(|index| rows.get(index)) {
+            None => out.heading(&format!("{line}RATE"))?,
+            Some(row) => {
+                let bars = rates.sparkline(&row.stream, row.stats.shard_id, bars);
+                out.line(format!("{line}{bars}").trim_end())?;
+            }
+        }
     }
+    if shown < rows.len() {
+        out.line(&format!("and {} more: name a stream, or make the window higher", rows.len() - shown))?;
+    }
+    Ok(())
 }

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use riverbed::{
-    MergedReader, ReadError, ReadOnlyStream, Reader, ReaderOptions, Record, ShardFilter, ShardId,
-};
+use riverbed::{ReadError, ShardId};
 
 use crate::Outcome;
 use crate::error::CliError;
@@ -14,9 +12,10 @@ use crate::opening;
 use crate::output::{self, Output};
 use crate::record_format::{RecordFormat, RecordWriter};
 use crate::signals::Interrupt;
+use crate::source::Source;
 use crate::values::{self, From};
 
-/// How long a follower waits before it looks again.
+/// How long a follower waits before it looks whether it is still wanted.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug, clap::Args)]
@@ -47,61 +46,13 @@ pub(crate) struct Args {
     skip_damage: bool,
 }
 
-/// One shard, or all of them.
-enum Source {
-    One(Reader),
-    All(MergedReader),
-}
-
-impl Source {
-    fn new(stream: &ReadOnlyStream, args: &Args) -> Result<Self, CliError> {
-        let default = if args.follow { From::Latest } else { From::Oldest };
-        let (position, of_shard) = args.from.unwrap_or(default).position();
-        match (args.shard, of_shard) {
-            (Some(shard), _) => Ok(Self::One(stream.reader(shard, position)?)),
-            (None, Some(shard)) if stream.list_shards(ShardFilter::All)?.len() > 1 => {
-                Err(CliError::usage(format!(
-                    "that sequence number is a position in {shard} alone: add --shard {}, or give a time",
-                    shard.as_u32()
-                )))
-            }
-            (None, Some(shard)) => Ok(Self::One(stream.reader(shard, position)?)),
-            (None, None) => Ok(Self::All(stream.merged_reader(position, ReaderOptions::new())?)),
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<Record<'_>>, ReadError> {
-        match self {
-            Self::One(reader) => reader.next(),
-            Self::All(reader) => reader.next(),
-        }
-    }
-
-    fn skip_damage(&mut self) -> Result<(), ReadError> {
-        match self {
-            Self::One(reader) => reader.skip_damage(),
-            Self::All(reader) => reader.skip_damage(),
-        }
-    }
-
-    /// Waits a moment for more. False when there will be none.
-    fn wait(&mut self) -> Result<bool, ReadError> {
-        match self {
-            Self::One(reader) => Ok(reader.wait(PAUSE)? || !reader.is_at_end()),
-            Self::All(_) => {
-                thread::sleep(PAUSE);
-                Ok(true)
-            }
-        }
-    }
-}
-
 pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome, CliError> {
     let interrupt = Interrupt::on_signals()?;
     let store = opening::read(path)?;
     let stream = store.open_stream(&args.stream)?;
-    let mut source = Source::new(&stream, args)?;
-    let mut writer = RecordWriter::new(args.format, out);
+    let default = if args.follow { From::Latest } else { From::Oldest };
+    let mut source = Source::new(&stream, args.from.unwrap_or(default), args.shard)?;
+    let mut writer = RecordWriter::new(RecordFormat::of(args.format, out));
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut outcome = Outcome::Fine;
     while left > 0 && !interrupt.is_asked() {
@@ -112,8 +63,14 @@ pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome,
             }
             Ok(None) => {
                 out.flush()?;
-                if !args.follow || !source.wait()? {
+                if !args.follow || source.is_at_end() {
                     break;
+                }
+                let waiting = Instant::now();
+                if !source.wait(PAUSE)? {
+                    // A stream that was deleted meanwhile says so.
+                    stream.shards()?;
+                    thread::sleep(PAUSE.saturating_sub(waiting.elapsed()));
                 }
             }
             Err(error @ (ReadError::Corrupt { .. } | ReadError::Trimmed { .. })) if args.skip_damage => {

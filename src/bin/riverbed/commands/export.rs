@@ -1,0 +1,202 @@
+//! `riverbed export`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use riverbed::columns::{BatchReaderOptions, IpcFormat, IpcOptions};
+use riverbed::{ReadOnlyStream, Record, ShardId, Timestamp};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use crate::data_format::DataFormat;
+use crate::destination::Destination;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::record_format::{self, RecordFormat, RecordWriter};
+use crate::signals::Interrupt;
+use crate::source::{self, Source};
+use crate::values::{self, From};
+use crate::{Outcome, opening, progress, units};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Works beside a writer, and ends with what there is now. A file gets its name when it is whole. The format \
+                        is that of its name (.jsonl, .lp, .arrow) or of --format; `records` keeps everything, the \
+                        others keep data or rows alone.\n\nExamples:\n  \
+                        riverbed --store data export clicks clicks.jsonl\n  \
+                        riverbed --store data export metrics --format line-protocol --from 1d | gzip > metrics.lp.gz\n  \
+                        riverbed --store data export taxis taxis.arrow --sequence-numbers"
+)]
+pub(crate) struct Args {
+    /// The stream's name
+    stream: String,
+    /// The file; standard output if not given
+    file: Option<PathBuf>,
+    /// How records are to lie in it
+    #[arg(short, long, value_enum)]
+    format: Option<DataFormat>,
+    /// Where to start: oldest, latest, at:NUMBER, after:NUMBER, a time (2026-03-01T12:00:00Z), or how long ago (15m)
+    #[arg(long, value_name = "POSITION", default_value = "oldest")]
+    from: From,
+    /// Only what arrived before this time
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    until: Option<SystemTime>,
+    /// Only this shard: its number or id
+    #[arg(long, value_parser = values::shard)]
+    shard: Option<ShardId>,
+    /// With Arrow: add the columns seq_number and stream_time, and shard_id where all shards are merged
+    #[arg(long)]
+    sequence_numbers: bool,
+}
+
+#[derive(Default, Serialize)]
+struct Exported {
+    records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+}
+
+pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome, CliError> {
+    let format = DataFormat::of(args.format, args.file.as_deref());
+    if args.sequence_numbers && format != DataFormat::Arrow {
+        return Err(CliError::usage("only Arrow has columns for --sequence-numbers: use --format records"));
+    }
+    let interrupt = Interrupt::on_signals()?;
+    let stream = opening::read(path)?.open_stream(&args.stream)?;
+    let mut to = Destination::new(args.file.as_deref(), out)?;
+    let exported = match format {
+        DataFormat::Arrow => rows(&stream, args, &interrupt, &mut to)?,
+        format => records(&stream, args, &interrupt, format, &mut to)?,
+    };
+    to.finish()?;
+    let Some(file) = &args.file else {
+        // Only what was exported goes to where it goes.
+        return Ok(Outcome::Fine);
+    };
+    if out.is_json() {
+        out.json(&exported)?;
+    } else {
+        let count = match exported.rows {
+            Some(rows) => {
+                format!("{}, in {}", units::counted(rows, "row"), units::counted(exported.records, "record"))
+            }
+            None => units::counted(exported.records, "record"),
+        };
+        out.line(&format!("{count}, in {}", file.display()))?;
+    }
+    Ok(Outcome::Fine)
+}
+
+fn records(
+    stream: &ReadOnlyStream,
+    args: &Args,
+    interrupt: &Interrupt,
+    format: DataFormat,
+    to: &mut impl Write,
+) -> Result<Exported, CliError> {
+    let until = args.until.map(Timestamp::from);
+    let mut source = Source::new(stream, args.from, args.shard)?;
+    let total: u64 = stream.stats()?.iter().map(|shard| shard.records).sum();
+    let progress = progress::records((args.from == From::Oldest && args.shard.is_none()).then_some(total));
+    let mut points = RecordWriter::new(RecordFormat::Points);
+    let mut whole = RecordWriter::new(RecordFormat::Json);
+    let mut exported = Exported::default();
+    while let Some(record) = source.next()? {
+        if until.is_some_and(|until| record.arrival_time() >= until) {
+            break;
+        }
+        if interrupt.is_asked() {
+            return Err(CliError::Interrupted);
+        }
+        match format {
+            DataFormat::LineProtocol => points.write(&record, to)?,
+            DataFormat::Records => whole.write(&record, to)?,
+            format => write_data(&record, format, to)?,
+        }
+        exported.records += 1;
+        progress.inc(1);
+    }
+    Ok(exported)
+}
+
+/// Writes a record's data so that whoever reads them finds where they end.
+fn write_data(record: &Record<'_>, format: DataFormat, to: &mut impl Write) -> Result<(), CliError> {
+    let data = record_format::plain_data(record)?;
+    let number = record.sequence_number();
+    let problem = |problem: String| Err(CliError::Show { number, problem });
+    let written = match format {
+        DataFormat::LengthPrefixed => match u32::try_from(data.len()) {
+            Ok(length) => to.write_all(&length.to_be_bytes()).and_then(|()| to.write_all(data)),
+            Err(_) => return problem("it is longer than four bytes can say".to_owned()),
+        },
+        DataFormat::JsonLines => {
+            if let Err(error) = serde_json::from_slice::<IgnoredAny>(data) {
+                return problem(format!("it is no JSON: {error}; use --format records"));
+            }
+            // In JSON they are nowhere but between tokens.
+            let line: Vec<u8> =
+                data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+            to.write_all(&line).and_then(|()| to.write_all(b"\n"))
+        }
+        format => {
+            let (end, name) = if format == DataFormat::Nul { (0, "a NUL") } else { (b'\n', "a line feed") };
+            if data.contains(&end) {
+                return problem(format!("there is {name} in it: use --format length-prefixed or records"));
+            }
+            to.write_all(data).and_then(|()| to.write_all(&[end]))
+        }
+    };
+    Ok(written?)
+}
+
+fn rows(
+    stream: &ReadOnlyStream,
+    args: &Args,
+    interrupt: &Interrupt,
+    to: &mut impl Write,
+) -> Result<Exported, CliError> {
+    let columns = stream.columns();
+    let mut reading = BatchReaderOptions::new();
+    if let Some(newest) = columns.newest_schema()? {
+        // One for all: older rows get nulls where they lack a column.
+        reading = reading.schema(newest);
+    }
+    let (position, shard) = source::position(stream, args.from, args.shard)?;
+    let mut reader = match shard {
+        Some(shard) => columns.reader_with(shard, position, reading)?,
+        None => columns.merged_reader(position, reading)?,
+    };
+    let is_stream =
+        args.file.as_deref().and_then(Path::extension).is_none_or(|extension| extension == "arrows");
+    let format = if is_stream { IpcFormat::Stream } else { IpcFormat::File };
+    let mut options = IpcOptions::new().format(format).sequence_numbers(args.sequence_numbers);
+    if let Some(until) = args.until {
+        options = options.before_time(until.into());
+    }
+    let written = reader.write_ipc(Interruptible { to, interrupt }, options);
+    if interrupt.is_asked() {
+        return Err(CliError::Interrupted);
+    }
+    let written = written?;
+    Ok(Exported { records: written.batches, rows: Some(written.rows) })
+}
+
+/// Takes no more when somebody wants the command to end.
+struct Interruptible<'w, W> {
+    to: &'w mut W,
+    interrupt: &'w Interrupt,
+}
+
+impl<W: Write> Write for Interruptible<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.interrupt.is_asked() {
+            return Err(std::io::Error::other("interrupted by a signal"));
+        }
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
