@@ -48,13 +48,38 @@
 //! * `kpl`: records packed as the Kinesis Producer Library packs them, unpacked and packed.
 //! * `limits`: Kinesis's throughput limits per shard, or others.
 //! * `cli`: the command `riverbed`.
+//! * `metrics`, `tracing`: what stores have and do, for operators; see [below](#metrics-and-events).
 //! * `testing`: a disk in memory whose power can be cut, and a clock that tests set.
 //! * `writer`: a writer that gathers records in batches, retries and tells what became of them; see [`mod@write`].
+//!
+//! # Metrics and events
+//!
+//! [`Store::stats`] gives everything in figures at any time, for the store, each stream, shard and open consumer. With the
+//! feature `metrics` a store publishes them by itself every ten seconds (`StoreOptions::metrics_interval`), through whatever
+//! recorder the process has installed, with the labels `store` and `stream`; `consumer` for lags; and `shard`, if
+//! `StoreOptions::shard_metrics` asks for it:
+//!
+//! | metric | kind | |
+//! |---|---|---|
+//! | `riverbed_appended_records_total`, `riverbed_appended_bytes_total` | counter | what was put, and the room it took |
+//! | `riverbed_syncs_total` | counter | syncs |
+//! | `riverbed_stalls_total` | counter | puts that waited for a segment to be made |
+//! | `riverbed_sync_duration_seconds`, `riverbed_roll_duration_seconds` | histogram | a shard's sync; the change to its next segment |
+//! | `riverbed_records`, `riverbed_segments`, `riverbed_disk_bytes` | gauge | what is kept |
+//! | `riverbed_oldest_record_age_seconds` | gauge | 0 when nothing is kept |
+//! | `riverbed_unsynced_records` | gauge | records that are not on disk yet |
+//! | `riverbed_pinned_bytes` | gauge | removed segments that readers still hold |
+//! | `riverbed_consumer_lag_records`, `riverbed_consumer_lag_seconds` | gauge | how far consumers are behind |
+//!
+//! With the feature `tracing` events are told under the target `riverbed`: opening, closing, what recovery found, streams
+//! created, deleted and resharded (`info`); segments begun and removed (`debug`); syncs (`trace`); what could not be done and
+//! is tried again (`warn`); damage and failed syncs (`error`).
 
 #[cfg(feature = "config")]
 pub mod config;
 mod consumer;
 mod error;
+mod events;
 mod log;
 #[cfg(any(feature = "arrow", feature = "line-protocol", feature = "measures"))]
 mod payload;
@@ -94,7 +119,8 @@ pub use store::options::{Maintenance, RecoveryProgress, StoreOptions, StreamOpti
 pub use store::read_only::ReadOnlyStore;
 pub use store::read_only_stream::ReadOnlyStream;
 pub use store::reshard::ReshardError;
-pub use store::stream_handle::{RetentionError, ShardInfo, ShardStats, Stream, TrimStreamError};
+pub use store::stats::{ConsumerStats, ShardStats, StoreStats, StreamStats, Totals};
+pub use store::stream_handle::{RetentionError, ShardInfo, Stream, TrimStreamError};
 pub use store::verify::plan::{LeftAlone, RepairAction, RepairKind, RepairPlan};
 pub use store::verify::repair::{RepairError, RepairReport};
 pub use store::verify::{VerifyError, VerifyReport};

@@ -95,7 +95,7 @@ async fn an_awaited_put_is_on_disk_and_many_share_a_sync() {
     });
     let puts = futures_util::future::join_all(puts).await;
     let last = puts.into_iter().map(|put| put.unwrap().sequence_number).max();
-    let stats = stream.stats().remove(0);
+    let stats = stream.stats().shards.remove(0);
     assert_eq!(stats.durable_sequence_number, last);
     assert!(stats.syncs < 64, "{} syncs for 64 puts of one thread", stats.syncs);
 }

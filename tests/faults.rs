@@ -53,7 +53,7 @@ fn scenario(disk: &Disk) -> Acknowledged {
         // What is trimmed may be gone from now on, what is not must stay.
         let retained = stream.set_retention(Retention::of_bytes(1 << 30));
         all_worked &= retained.is_ok();
-        let newest = stream.stats()[0].newest;
+        let newest = stream.stats().shards[0].newest;
         if let Some((number, _)) = newest {
             acknowledged.trimmed = true;
             all_worked &= stream.trim_to(number).is_ok();
@@ -207,15 +207,15 @@ fn that_there_will_be_no_room_is_known_before_a_put_fails() {
     let stream = store.create_stream("s", StreamOptions::new()).unwrap();
     stream.put("k", [1; 15_000]).unwrap();
     disk.set_capacity(Some(disk.used() + 1000));
-    assert!(stream.stats()[0].preparation_failure.is_none());
+    assert!(stream.stats().shards[0].preparation_failure.is_none());
     // The segment is half full: its successor is prepared in the background, and that fails.
     stream.put("k", [2; 15_000]).unwrap();
     store.maintain();
-    let failure = stream.stats()[0].preparation_failure.clone().unwrap();
+    let failure = stream.stats().shards[0].preparation_failure.clone().unwrap();
     assert_eq!(failure.source.kind(), ErrorKind::StorageFull, "{failure}");
     stream.put("k", [3; 15_000]).unwrap();
     assert!(matches!(stream.put("k", [4; 15_000]), Err(PutError::StorageFull { .. })));
     disk.set_capacity(None);
     stream.put("k", [4; 15_000]).unwrap();
-    assert!(stream.stats()[0].preparation_failure.is_none());
+    assert!(stream.stats().shards[0].preparation_failure.is_none());
 }

@@ -54,7 +54,7 @@ fn a_batch_lands_in_part_and_says_which() {
     assert!(results[1000..].iter().all(|result| retry_after(result.as_ref().unwrap_err()) > Duration::ZERO));
     clock.advance(Duration::from_secs(1));
     assert_eq!(stream.put_records(&records[1000..]).failed_record_count(), 0);
-    assert_eq!(stream.stats()[0].records, 1200);
+    assert_eq!(stream.stats().shards[0].records, 1200);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_second_opener_in_the_process_is_refused_until_the_close() {
 
     // The closed handles are still there.
     let again = Store::open(&path).unwrap();
-    assert_eq!(again.open_stream("s").unwrap().stats()[0].records, 2);
+    assert_eq!(again.open_stream("s").unwrap().stats().shards[0].records, 2);
     refused(&path);
     drop((store, stream));
     refused(&path);
@@ -93,7 +93,7 @@ fn a_reader_that_lives_on_holds_nothing_up() {
     assert_eq!(reader.next().unwrap().unwrap().data(), b"two");
     drop(reader);
     refused(&path);
-    assert_eq!(stream.stats()[0].records, 3);
+    assert_eq!(stream.stats().shards[0].records, 3);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn rejected(outcome: Result<RecordsIngested, WriteRecordsError>) -> RejectedReco
 
 /// How many records the stream holds.
 fn records(table: &MeasureTable) -> u64 {
-    table.stream().stats().iter().map(|shard| shard.records).sum()
+    table.stream().stats().shards.iter().map(|shard| shard.records).sum()
 }
 
 /// Existing version, new version, the same value?, what becomes of it.

@@ -273,7 +273,7 @@ impl Pair {
                 let parents: Vec<_> = parents.into_iter().flatten().map(ShardId::as_u32).collect();
                 assert_eq!((parents, listed.is_open()), (shard.parents.clone(), !shard.closed));
             }
-            for (shard, stats) in (0..).zip(stream.stats()) {
+            for (shard, stats) in (0..).zip(stream.stats().shards) {
                 assert_eq!(stats.records, shards[usize::from(shard)].records.len() as u64);
                 self.read(name, shard, 0, 0, false);
             }

@@ -252,8 +252,8 @@ fn a_segment_length_out_of_range_is_refused_before_anything_happens() {
     let store = Store::options().segment_len(100_001, 64 * KIB).open(&path).unwrap();
     let stream = store.create_stream("s", StreamOptions::new()).unwrap();
     stream.put("k", b"v").unwrap();
-    assert_eq!(stream.stats()[0].bytes % 4096, 0);
-    assert!(stream.stats()[0].bytes >= 100_001);
+    assert_eq!(stream.stats().shards[0].bytes % 4096, 0);
+    assert!(stream.stats().shards[0].bytes >= 100_001);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn setup() -> (TempDir, Store, Stream) {
         };
         stream.put_record(&record).unwrap();
     }
-    assert!(stream.stats()[0].segments > 5);
+    assert!(stream.stats().shards[0].segments > 5);
     (directory, store, stream)
 }
 
@@ -150,7 +150,7 @@ fn they_outlive_what_is_trimmed() {
     check(&records);
     stream.set_retention(Retention::of_bytes(0)).unwrap();
     check(&records);
-    assert!(stream.stats()[0].pinned_bytes > 0);
+    assert!(stream.stats().shards[0].pinned_bytes > 0);
 }
 
 #[test]

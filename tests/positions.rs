@@ -92,7 +92,7 @@ fn every_number_and_time_over_many_segments() {
         }
     }
     let records = all(&stream, shard);
-    assert!(records.len() == 600 && stream.stats()[0].segments > 10, "{:?}", stream.stats());
+    assert!(records.len() == 600 && stream.stats().shards[0].segments > 10, "{:?}", stream.stats());
     assert!(records.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1));
     check_every_position(&stream, shard, &records, clock.now());
     store.close().unwrap();

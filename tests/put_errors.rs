@@ -24,7 +24,7 @@ fn stored(stream: &Stream) -> u64 {
             count += 1;
         }
     }
-    assert_eq!(count, stream.stats().iter().map(|stats| stats.records).sum::<u64>());
+    assert_eq!(count, stream.stats().shards.iter().map(|stats| stats.records).sum::<u64>());
     count
 }
 

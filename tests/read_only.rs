@@ -186,7 +186,7 @@ fn who_is_overtaken_by_retention_is_told_and_goes_on() {
     stream.set_retention(Retention::FOREVER.and_bytes(kept)).unwrap();
     assert_eq!(followed.retention().unwrap().bytes(), Some(kept));
 
-    let oldest = stream.stats()[0].oldest.unwrap().0;
+    let oldest = stream.stats().shards[0].oldest.unwrap().0;
     for reader in [&mut reading, &mut idle] {
         let error = loop {
             match reader.next() {
@@ -202,7 +202,7 @@ fn who_is_overtaken_by_retention_is_told_and_goes_on() {
     // Everything that the follower knew has gone, its newest segment too.
     put(&stream, 20..40);
     stream.set_retention(Retention::FOREVER.and_bytes(SEGMENT)).unwrap();
-    let oldest = stream.stats()[0].oldest.unwrap().0;
+    let oldest = stream.stats().shards[0].oldest.unwrap().0;
     let error = loop {
         match idle.next() {
             Ok(record) => assert!(record.is_some(), "it has not come to the end"),

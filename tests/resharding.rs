@@ -529,7 +529,7 @@ fn retention_by_bytes_takes_closed_shards_too() {
     }
     clock.advance(Duration::from_secs(10));
     store.maintain();
-    let stats = stream.stats();
+    let stats = stream.stats().shards;
     assert!(stats.iter().map(|shard| shard.bytes).sum::<u64>() <= 5 * 64 * 1024);
     assert!(stats.iter().map(|shard| shard.records).sum::<u64>() >= 18, "not more than needed");
     for _ in 0..30 {

@@ -73,7 +73,7 @@ fn whole_segments_go_once_all_of_their_records_are_old() {
     assert_eq!(kept.len(), 15);
     setup.wait(Duration::from_secs(5));
     assert_eq!(setup.read().len(), 10);
-    let stats = setup.stream.stats()[0].clone();
+    let stats = setup.stream.stats().shards[0].clone();
     assert_eq!((stats.records, stats.oldest.unwrap().1), (10, kept[5]));
 }
 
@@ -84,7 +84,7 @@ fn an_idle_shard_forgets_too_and_stays_small() {
     let last = setup.stream.put("k", b"last").unwrap().sequence_number;
     setup.wait(Duration::from_secs(200));
     assert_eq!(setup.read(), []);
-    assert_eq!(setup.stream.stats()[0].bytes, SEGMENT);
+    assert_eq!(setup.stream.stats().shards[0].bytes, SEGMENT);
     // For ever: an empty segment is not rolled again.
     let files = setup.disk.files();
     setup.wait(Duration::from_secs(2000));
@@ -124,7 +124,7 @@ fn by_bytes_the_oldest_segments_of_all_shards_go() {
         setup.clock.advance(Duration::from_secs(1));
     }
     setup.wait(Duration::from_secs(10));
-    let stats = setup.stream.stats();
+    let stats = setup.stream.stats().shards;
     assert_eq!(stats.iter().map(|stats| stats.bytes).sum::<u64>(), 6 * SEGMENT);
     let oldest: Vec<_> = stats.iter().map(|stats| stats.oldest.unwrap().1).collect();
     let apart = oldest[0].since(oldest[1]).max(oldest[1].since(oldest[0]));
@@ -171,15 +171,15 @@ fn a_record_somebody_holds_stays_and_is_counted() {
     let mut reader = setup.stream.reader(shard, Position::TrimHorizon).unwrap();
     let held = reader.next().unwrap().unwrap().to_bytes();
     drop(reader);
-    let newest = setup.stream.stats()[0].newest.unwrap().0;
+    let newest = setup.stream.stats().shards[0].newest.unwrap().0;
     setup.stream.trim_to(newest).unwrap();
     // Sealing in the background holds the segments too, until it has been done.
     setup.store.maintain();
-    assert_eq!(setup.stream.stats()[0].pinned_bytes, SEGMENT, "{:?}", setup.stream.stats());
+    assert_eq!(setup.stream.stats().shards[0].pinned_bytes, SEGMENT, "{:?}", setup.stream.stats());
     assert!(setup.disk.files().iter().all(|path| !path.ends_with("00000000000000000000.segment")));
     assert_eq!(held, [1; 10_000].as_slice());
     drop(held);
-    assert_eq!(setup.stream.stats()[0].pinned_bytes, 0);
+    assert_eq!(setup.stream.stats().shards[0].pinned_bytes, 0);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_crash_at_any_step_of_trimming_is_finished_or_undone() {
         let setup = setup(StreamOptions::new());
         setup.put(20);
         setup.stream.put_record(&PutRecord::new("k", b"end").durability(Durability::Immediate)).unwrap();
-        let newest = setup.stream.stats()[0].newest.unwrap().0;
+        let newest = setup.stream.stats().shards[0].newest.unwrap().0;
         let at = setup.disk.steps() + step;
         setup.disk.plan(
             move |call| {

@@ -145,7 +145,7 @@ fn a_store_can_be_verified_while_it_is_written_to() {
                 let level = if index % 8 == 0 { Durability::Immediate } else { Durability::Buffered };
                 stream.put_record(&PutRecord::new(&key, &[1; 900]).durability(level)).unwrap();
                 if index % 500 == 499 {
-                    let stats = stream.stats();
+                    let stats = stream.stats().shards;
                     if let Some((newest, _)) = stats[0].newest {
                         stream.trim_to(newest).unwrap();
                     }

@@ -23,6 +23,8 @@ pub(crate) const PREFAULT: usize = 1024 * 1024;
 pub(crate) struct Active {
     segment: Arc<Segment>,
     writer: RegionWriter,
+    /// How far the segment had come when it was opened.
+    from: Extent,
     /// One above the last sequence counter that this segment may hand out.
     limit: u64,
     next_mark: usize,
@@ -43,6 +45,7 @@ impl Active {
             prepared_next: false,
             prefaulted: usize::MAX,
             marked_clean: true,
+            from: segment.extent(),
             segment,
             writer,
         }
@@ -82,6 +85,7 @@ impl Active {
             prepared_next: false,
             prefaulted: HEADER_LEN + PREFAULT,
             marked_clean: false,
+            from: extent,
             segment: Arc::new(segment),
             writer,
         })
@@ -89,6 +93,11 @@ impl Active {
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment
+    }
+
+    /// How far the segment had come when it was opened.
+    pub(crate) fn from(&self) -> &Extent {
+        &self.from
     }
 
     /// Nothing more will be written: readers may go on to the next segment.

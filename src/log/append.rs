@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::error::{IoError, SyncError};
+use crate::events;
 use crate::sys::clock::Timestamp;
 use crate::sys::region::{Region, RegionWriter};
 use crate::sys::storage::remove_if_there;
@@ -15,6 +17,7 @@ use super::options::Context;
 use super::prepare::{self, Preparation, Prepared, Wanted};
 use super::segment::{Extent, Segment};
 use super::shard_dir::ShardDir;
+use super::stats::Work;
 use super::watchers::Watchers;
 
 /// Why a frame was not appended. Nothing of it is visible.
@@ -85,6 +88,8 @@ pub(crate) struct Appender {
     sync_due: Option<Timestamp>,
     /// Told of the next append, or that there will be none.
     pub(crate) watchers: Watchers,
+    /// What was done up to the active segment.
+    work: Work,
 }
 
 /// Where a shard's log stands when it is opened.
@@ -131,6 +136,7 @@ impl Appender {
             gate: if start.ended { Gate::Ended } else { Gate::Open },
             sync_due: None,
             watchers: Watchers::default(),
+            work: Work::default(),
         }
     }
 
@@ -142,6 +148,15 @@ impl Appender {
     /// The arrival time of the last record; later ones have this time or a later one.
     pub(crate) fn last_time(&self) -> Timestamp {
         self.last_time
+    }
+
+    /// What has been done.
+    pub(crate) fn work(&self) -> Work {
+        let mut work = self.work;
+        if let Some(active) = &self.active {
+            work.add_appends(active.from(), &active.segment().extent());
+        }
+        work
     }
 
     /// Appends a frame and returns its sequence counter. `now` is clamped, so that times never decrease.
@@ -188,14 +203,24 @@ impl Appender {
 
     /// Makes a new segment the active one.
     fn start_segment(&mut self, place: &Place<'_>, wanted: Wanted) -> Result<(), AppendError> {
+        let ready = place.preparation.is_ready(&wanted) || self.active.is_none();
+        let started = Instant::now();
         let prepared = self.next_segment(place, wanted)?;
         let fresh = Active::started(place, prepared, self.next, self.last_time, self.trim)?;
         let capacity = fresh.segment().identity().capacity;
         // The new segment is in the list before the old one says that it is at its end.
         place.list.push(Arc::clone(fresh.segment()));
+        let work = self.work();
         if let Some(full) = self.active.replace(fresh) {
             self.unsynced.push(full.into_rolled());
         }
+        self.work = work;
+        let waited = started.elapsed();
+        if !ready {
+            self.work.stalls += 1;
+            self.work.stalled += waited;
+        }
+        events::rolled(place.dir.path(), self.next_ordinal, capacity, ready, waited);
         self.next_ordinal += 1;
         self.next_capacity = place.context.segment_len_after(capacity);
         Ok(())

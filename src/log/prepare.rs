@@ -171,6 +171,11 @@ impl Preparation {
         self.finished.notify_all();
     }
 
+    /// Whether a segment that will do is there to be taken without waiting.
+    pub(crate) fn is_ready(&self, wanted: &Wanted) -> bool {
+        matches!(&*self.state.lock(), State::Done(Ok(prepared)) if prepared.serves(wanted))
+    }
+
     /// Takes what was prepared, waiting for it while it is being made.
     pub(crate) fn take(&self) -> Option<Prepared> {
         let mut state = self.state.lock();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::{IoError, SyncError};
+use crate::events;
 use crate::sys::clock::Timestamp;
 use crate::sys::storage::remove_if_there;
 
@@ -292,6 +293,7 @@ impl ShardLog {
         let Some(plan) = plan else {
             return Ok(next);
         };
+        let started = Instant::now();
         for (segment, extent, rolled) in plan.segments {
             let state = if rolled { SlotState::Sealed } else { SlotState::Open };
             segment
@@ -302,6 +304,7 @@ impl ShardLog {
                 self.retire_later(segment);
             }
         }
+        events::synced(self.dir.path(), plan.next, started.elapsed());
         Ok(plan.next)
     }
 
@@ -311,6 +314,7 @@ impl ShardLog {
         let error = self.poison.get_or_init(|| error).clone();
         self.commit.fail(error.clone());
         self.wake_waiting();
+        events::sync_failed(self.dir.path(), &error);
         error
     }
 
@@ -334,7 +338,9 @@ impl ShardLog {
             return;
         }
         // An index that cannot be saved is made anew by whoever needs it.
-        drop(segment.save_index(&self.context));
+        if let Err(error) = segment.save_index(&self.context) {
+            events::index_not_saved(segment.path(), &error);
+        }
         segment.unpin(&self.context);
     }
 
@@ -369,7 +375,9 @@ impl ShardLog {
                     background.schedule(Duration::ZERO, move || {
                         if let Some(log) = log.upgrade() {
                             log.preparation.run(wanted.ordinal, || {
-                                prepare::create(&log.context, log.dir.path(), wanted)
+                                prepare::create(&log.context, log.dir.path(), wanted).inspect_err(|error| {
+                                    events::preparation_failed(log.dir.path(), error);
+                                })
                             });
                         }
                     });

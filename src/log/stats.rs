@@ -1,8 +1,11 @@
 //! What a shard has and has done, in figures.
 
+use std::time::Duration;
+
 use crate::error::IoError;
 use crate::sys::clock::Timestamp;
 
+use super::segment::Extent;
 use super::shard_log::ShardLog;
 
 /// What a shard has and has done.
@@ -17,7 +20,28 @@ pub(crate) struct LogStats {
     pub(crate) durable: u64,
     pub(crate) syncs: u64,
     pub(crate) pinned_bytes: u64,
+    pub(crate) work: Work,
     pub(crate) preparation_failure: Option<IoError>,
+}
+
+/// What a shard has done since it was opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Work {
+    pub(crate) appended_records: u64,
+    /// Their frames.
+    pub(crate) appended_bytes: u64,
+    /// Rolls for which no segment was ready.
+    pub(crate) stalls: u64,
+    /// How long these took.
+    pub(crate) stalled: Duration,
+}
+
+impl Work {
+    /// What was appended to a segment that had come as far as `from`.
+    pub(crate) fn add_appends(&mut self, from: &Extent, to: &Extent) {
+        self.appended_records += to.frames.saturating_sub(from.frames);
+        self.appended_bytes += (to.end as u64).saturating_sub(from.end as u64);
+    }
 }
 
 impl ShardLog {
@@ -25,7 +49,10 @@ impl ShardLog {
     pub(crate) fn stats(&self) -> LogStats {
         let segments = self.list.all();
         let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
-        let (next, _) = self.tip();
+        let (next, work) = {
+            let appender = self.appender.lock();
+            (appender.next(), appender.work())
+        };
         LogStats {
             records: extents.iter().map(|extent| extent.frames).sum(),
             bytes: segments.iter().map(|segment| segment.identity().capacity).sum(),
@@ -44,6 +71,7 @@ impl ShardLog {
             durable: self.commit.durable(),
             syncs: self.commit.syncs(),
             pinned_bytes: self.list.pinned_bytes(),
+            work,
             preparation_failure: self.preparation.failure(),
         }
     }

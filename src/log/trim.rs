@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{IoError, SyncError};
+use crate::events;
 use crate::sys::storage::remove_if_there;
 
 use super::append::Gate;
@@ -69,6 +70,7 @@ impl ShardLog {
         }
         let dir = self.dir.path();
         storage.sync_dir(dir).map_err(IoError::context("sync", dir))?;
+        events::trimmed(dir, segments.len(), freed);
         Ok(freed)
     }
 }

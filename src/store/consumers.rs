@@ -23,6 +23,7 @@ use crate::sys::storage::Storage;
 use super::error::StreamError;
 use super::layout;
 use super::name::{self, NameError};
+use super::stats::ConsumerStats;
 use super::stream_handle::Stream;
 
 /// Why a consumer cannot be opened, listed, reset or deleted.
@@ -148,6 +149,17 @@ impl Stream {
     /// [`ConsumerError`].
     pub fn consumer_lag(&self, name: &str) -> Result<Vec<ShardLag>, ConsumerError> {
         Ok(self.group(name)?.lag(self.core()))
+    }
+
+    /// What is known of the consumers that have been opened since the store was.
+    pub(super) fn open_consumers(&self) -> Vec<ConsumerStats> {
+        // Their lags are found out without the registry's lock: that takes reads.
+        let open: Vec<_> = {
+            let groups = self.store().consumers().groups.lock();
+            let of_this = groups.iter().filter(|((stream, _), _)| stream == self.name());
+            of_this.map(|((_, name), group)| (name.clone(), Arc::clone(group))).collect()
+        };
+        open.into_iter().map(|(name, group)| ConsumerStats::new(name, lag::of(self.core(), &group))).collect()
     }
 
     /// Sets a consumer to a position in all shards, durably: [`TrimHorizon`](Position::TrimHorizon),

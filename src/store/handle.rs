@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::consumer::registry::Registry;
 use crate::error::{IoError, SyncError};
+use crate::events;
 use crate::log::background::Background;
 use crate::log::map_cache::MapCache;
 use crate::log::options::Context;
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     report: RecoveryReport,
     state: Mutex<State>,
     consumers: Registry,
+    #[cfg(feature = "metrics")]
+    published: super::metrics::Published,
 }
 
 #[derive(Debug)]
@@ -198,13 +201,34 @@ impl Store {
         });
         let (streams, report) = open::open_streams(&options, &context, &layout)?;
         let cores: Vec<_> = streams.values().flatten().map(|open| Arc::clone(&open.core)).collect();
+        let streams_len = streams.len();
         let state = Mutex::new(State { streams, lock, scratched: 0 });
-        let shared =
-            Arc::new(Shared { layout, options, context, report, state, consumers: Registry::default() });
+        events::opened(layout.root(), streams_len, &report);
+        let shared = Arc::new(Shared {
+            layout,
+            options,
+            context,
+            report,
+            state,
+            consumers: Registry::default(),
+            #[cfg(feature = "metrics")]
+            published: super::metrics::Published::default(),
+        });
         for core in cores {
             upkeep::schedule(&shared, &core);
         }
+        #[cfg(feature = "metrics")]
+        super::metrics::schedule(&shared);
         Ok(Self { shared })
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The store's directory.
@@ -248,6 +272,8 @@ impl Store {
         upkeep::schedule(shared, &open.core);
         let stream = Stream::new(Arc::clone(&open.core), Arc::clone(shared));
         state.streams.insert(name.to_owned(), Ok(open));
+        drop(state);
+        events::created(shared.layout.root(), name, count.get());
         Ok(stream)
     }
 
@@ -296,6 +322,8 @@ impl Store {
         let streams = shared.layout.streams();
         storage.sync_dir(&streams).map_err(IoError::context("sync", &streams))?;
         remove_tree(storage, &scratch).map_err(IoError::context("remove", &scratch))?;
+        drop(state);
+        events::deleted(shared.layout.root(), name);
         Ok(())
     }
 
@@ -333,6 +361,28 @@ impl Store {
 impl Shared {
     pub(crate) fn clock(&self) -> &Arc<dyn crate::sys::clock::Clock> {
         &self.options.clock
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn published(&self) -> &super::metrics::Published {
+        &self.published
+    }
+
+    /// The streams that are not damaged, by their names.
+    pub(super) fn open_streams(self: &Arc<Self>) -> Vec<Stream> {
+        let state = self.state.lock();
+        let cores = state.streams.values().flatten().map(|open| Arc::clone(&open.core));
+        cores.map(|core| Stream::new(core, Arc::clone(self))).collect()
     }
 
     pub(crate) fn consumers(&self) -> &Registry {
@@ -454,6 +504,7 @@ impl Shared {
         let outcome = close_all(&logs).and(self.consumers.close().map_err(CloseError::from));
         // Only now may another writer come.
         drop(lock);
+        events::closed(self.layout.root(), &outcome);
         outcome
     }
 }

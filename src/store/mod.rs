@@ -6,6 +6,8 @@ pub(crate) mod followed_stream;
 pub(crate) mod handle;
 pub(crate) mod layout;
 pub(crate) mod manifest;
+#[cfg(feature = "metrics")]
+pub(crate) mod metrics;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod options;
@@ -13,6 +15,7 @@ pub(crate) mod read_only;
 mod read_only_consumers;
 pub(crate) mod read_only_stream;
 pub(crate) mod reshard;
+pub(crate) mod stats;
 pub(crate) mod stream_handle;
 pub(crate) mod upkeep;
 pub(crate) mod verify;

@@ -76,6 +76,10 @@ pub struct StoreOptions {
     pub(crate) on_recovery_progress: Option<OnProgress>,
     #[cfg(feature = "limits")]
     pub(crate) limits: Limits,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics_interval: Duration,
+    #[cfg(feature = "metrics")]
+    pub(crate) shard_metrics: bool,
 }
 
 impl Default for StoreOptions {
@@ -93,6 +97,10 @@ impl Default for StoreOptions {
             on_recovery_progress: None,
             #[cfg(feature = "limits")]
             limits: Limits::NONE,
+            #[cfg(feature = "metrics")]
+            metrics_interval: Duration::from_secs(10),
+            #[cfg(feature = "metrics")]
+            shard_metrics: false,
         }
     }
 }
@@ -150,6 +158,25 @@ impl StoreOptions {
     #[must_use]
     pub fn poll_interval(mut self, longest: Duration) -> Self {
         self.poll_interval = longest;
+        self
+    }
+
+    /// How often to publish what [`Store::stats`] says through the `metrics` facade: every 10 s by default; zero for never
+    /// but by [`Store::publish_metrics`]. With [`Maintenance::Manual`] that is the only way, too. See
+    /// [the list of metrics](crate#metrics-and-events).
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics_interval(mut self, interval: Duration) -> Self {
+        self.metrics_interval = interval;
+        self
+    }
+
+    /// Whether to publish every shard's metrics besides every stream's. Off by default: with many shards that makes many
+    /// series.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn shard_metrics(mut self, each: bool) -> Self {
+        self.shard_metrics = each;
         self
     }
 

@@ -24,7 +24,8 @@ use crate::stream::shard_map::{Shard, ShardMap};
 
 use super::error::StreamError;
 use super::followed_stream::FollowedStream;
-use super::stream_handle::{ShardInfo, ShardStats};
+use super::stats::{ShardStats, StreamStats};
+use super::stream_handle::ShardInfo;
 
 /// A stream of a [`ReadOnlyStore`](crate::ReadOnlyStore): everything that a [`Stream`](crate::Stream) has for reading.
 ///
@@ -190,20 +191,23 @@ impl ReadOnlyStream {
         self.with_shard(shard_id, |shard| ShardStats::new(shard.id, shard.log.stats()))
     }
 
-    /// What the stream's shards have, open and closed ones, by their ids.
+    /// What the stream and its shards have, open and closed ones, as far as that can be seen from outside the writing
+    /// process.
     ///
     /// # Errors
     ///
     /// [`ReadError::Io`].
-    pub fn stats(&self) -> Result<Vec<ShardStats>, ReadError> {
-        self.look()?
+    pub fn stats(&self) -> Result<StreamStats, ReadError> {
+        let shards: Result<_, ReadError> = self
+            .look()?
             .all()
             .iter()
             .map(|shard| {
                 shard.log.catch_up()?;
                 Ok(ShardStats::new(shard.id, shard.log.stats()))
             })
-            .collect()
+            .collect();
+        Ok(StreamStats::new(self.name().to_owned(), shards?, Vec::new()))
     }
 
     /// Reads a shard from the record on that holds a row.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::SyncError;
+use crate::events;
 use crate::log::shard_log::ShardLog;
 use crate::stream::core::StreamCore;
 use crate::stream::reshard::{ReshardPlanError, Step};
@@ -124,7 +125,11 @@ impl Shared {
             manifest.shards.extend(children);
         });
         match outcome {
-            Ok(()) => held.end(),
+            Ok(()) => {
+                held.end();
+                let open = core.shards.snapshot().open().len();
+                events::resharded(&core.name, &endings.keys(), open);
+            }
             Err(ManifestError { error, in_doubt: true }) => {
                 held.keep();
                 return Err(ReshardError::InDoubt { error });

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{IoError, SyncError};
-use crate::log::stats::LogStats;
+use crate::error::SyncError;
 use crate::log::trim::TrimError;
 use crate::stream::core::{OnRefusal, StreamCore};
 use crate::stream::error::{PutError, ReadError};
@@ -28,6 +27,7 @@ use crate::sys::clock::Timestamp;
 use super::error::StreamError;
 use super::handle::Shared;
 use super::reshard::ReshardError;
+use super::stats::{ShardStats, StreamStats};
 use super::upkeep;
 
 /// A stream: records under partition keys, spread over shards, each of which keeps them in order.
@@ -141,54 +141,6 @@ pub enum TrimStreamError {
     /// Something could not be synced or removed.
     #[error(transparent)]
     Trim(#[from] TrimError),
-}
-
-/// What a shard has and has done; see [`Stream::stats`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ShardStats {
-    /// The shard.
-    pub shard_id: ShardId,
-    /// Records that are kept.
-    pub records: u64,
-    /// Bytes of its segments on disk, reserved room included.
-    pub bytes: u64,
-    /// How many segments it has.
-    pub segments: usize,
-    /// The oldest kept record, and when it arrived; `None` when there is none.
-    pub oldest: Option<(SequenceNumber, Timestamp)>,
-    /// The newest record, and when it arrived; `None` when none is kept.
-    pub newest: Option<(SequenceNumber, Timestamp)>,
-    /// The newest record that is known to be on disk; `None` when there never was one.
-    pub durable_sequence_number: Option<SequenceNumber>,
-    /// Sequence numbers given to records that are not on disk yet.
-    pub unsynced: u64,
-    /// Syncs since the store was opened.
-    pub syncs: u64,
-    /// Bytes of removed segments that readers or owned records still hold.
-    pub pinned_bytes: u64,
-    /// Why the next segment could not be prepared in the background: unless something changes, puts will fail with the
-    /// same reason at the next roll.
-    pub preparation_failure: Option<IoError>,
-}
-
-impl ShardStats {
-    pub(super) fn new(shard_id: ShardId, stats: LogStats) -> Self {
-        let number = |counter| SequenceNumber::new(counter, shard_id);
-        Self {
-            shard_id,
-            records: stats.records,
-            bytes: stats.bytes,
-            segments: stats.segments,
-            oldest: stats.oldest.map(|(counter, time)| (number(counter), time)),
-            newest: stats.newest.map(|(counter, time)| (number(counter), time)),
-            durable_sequence_number: stats.durable.checked_sub(1).map(number),
-            unsynced: stats.next.saturating_sub(stats.durable),
-            syncs: stats.syncs,
-            pinned_bytes: stats.pinned_bytes,
-            preparation_failure: stats.preparation_failure,
-        }
-    }
 }
 
 impl Stream {
@@ -511,15 +463,11 @@ impl Stream {
         Ok(ShardStats::new(shard.id, shard.log.stats()))
     }
 
-    /// What the stream's shards, open and closed, have and have done, by their ids.
-    pub fn stats(&self) -> Vec<ShardStats> {
-        self.core
-            .shards
-            .look()
-            .all()
-            .iter()
-            .map(|shard| ShardStats::new(shard.id, shard.log.stats()))
-            .collect()
+    /// What the stream has and has done: the sums, its shards, open and closed ones, and the consumers that are open.
+    pub fn stats(&self) -> StreamStats {
+        let shards = self.core.shards.snapshot();
+        let shards = shards.all().iter().map(|shard| ShardStats::new(shard.id, shard.log.stats())).collect();
+        StreamStats::new(self.core.name.clone(), shards, self.open_consumers())
     }
 
     /// Reads a shard from the record on that holds a row.

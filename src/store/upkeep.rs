@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::events;
 use crate::stream::core::StreamCore;
 use crate::stream::retention::RetainError;
 
@@ -39,7 +40,9 @@ pub(crate) fn schedule(shared: &Arc<Shared>, core: &Arc<StreamCore>) {
         };
         if core.retention_in_force().1 == changes {
             // What could not be done now is tried again; a failed sync has poisoned its shard.
-            drop(retain(&shared, &core));
+            if let Err(error) = retain(&shared, &core) {
+                events::upkeep_failed(&core.name, &error);
+            }
             schedule(&shared, &core);
         }
     });

@@ -110,7 +110,7 @@ fn a_row_that_fits_no_record_is_named() {
         Err(error @ PutBatchError::RowTooLarge { row: 1, .. }) => assert_eq!(error.put().rows, 0),
         other => panic!("{other:?}"),
     }
-    let info = columns.stream().stats();
+    let info = columns.stream().stats().shards;
     assert_eq!(info[0].records, 0);
 }
 
@@ -197,7 +197,7 @@ fn a_new_schema_must_go_with_those_there_are() {
         "{refused:?}"
     );
     stream.columns().evolution(Evolution::Any).put_batch("key", &wrong_type).unwrap();
-    assert_eq!(stream.stats()[0].records, 4);
+    assert_eq!(stream.stats().shards[0].records, 4);
     let files = std::fs::read_dir(store.path().join("streams/rows/schemas")).unwrap().count();
     assert_eq!(files, 3);
 }

@@ -256,7 +256,7 @@ fn many_threads_write_to_a_stream_through_one_writer() {
         }
     });
     assert_in_order(&stored(&stream), 0..4 * EACH);
-    for stats in stream.stats() {
+    for stats in stream.stats().shards {
         assert_eq!(stats.unsynced, 0, "a flush makes everything durable");
     }
 }

@@ -27,7 +27,7 @@ use super::aggregator::{Aggregator, Packed};
 ///     writer.write(WriteRecord::new(format!("user-{user}"), "hello"))?;
 /// }
 /// writer.close()?;
-/// assert_eq!(clicks.stats()[0].records, 1);
+/// assert_eq!(clicks.stats().shards[0].records, 1);
 /// # Ok(())
 /// # }
 /// ```
