@@ -20,7 +20,7 @@ pub(crate) struct Args {
 pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome, CliError> {
     let store = opening::write(path)?;
     let stream = store.open_stream(&args.stream)?;
-    let records: u64 = stream.stats().iter().map(|shard| shard.records).sum();
+    let records: u64 = stream.stats().total.records;
     let question =
         format!("Delete the stream '{}' with {} for good?", args.stream, units::counted(records, "record"));
     if !confirm(args.yes, &question)? {

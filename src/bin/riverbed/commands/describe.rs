@@ -98,14 +98,14 @@ pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome,
     let shards: Vec<_> = stream
         .list_shards(filter)?
         .iter()
-        .map(|info| ShardJson::new(info, stats.iter().find(|stats| stats.shard_id == info.id)))
+        .map(|info| ShardJson::new(info, stats.shards.iter().find(|stats| stats.shard_id == info.id)))
         .collect();
     let described = Described {
         stream: stream.name(),
         retention_seconds: retention.age().map(|age| age.as_secs_f64()),
         retention_bytes: retention.bytes(),
-        records: stats.iter().map(|shard| shard.records).sum(),
-        bytes: stats.iter().map(|shard| shard.bytes).sum(),
+        records: stats.total.records,
+        bytes: stats.total.bytes,
         shards,
     };
     if out.is_json() {

@@ -59,12 +59,12 @@ pub(crate) fn run(path: &Path, _: &Args, out: &mut Output) -> Result<Outcome, Cl
 fn look(store: &riverbed::ReadOnlyStore, name: &str) -> Result<Listed, CliError> {
     let stream = store.open_stream(name)?;
     let stats = stream.stats()?;
-    let newest = stats.iter().filter_map(|shard| shard.newest).map(|(_, time)| time).max();
+    let newest = stats.total.newest;
     Ok(Listed {
         stream: name.to_owned(),
         open_shards: stream.list_shards(ShardFilter::AtLatest)?.len(),
-        records: stats.iter().map(|shard| shard.records).sum(),
-        bytes: stats.iter().map(|shard| shard.bytes).sum(),
+        records: stats.total.records,
+        bytes: stats.total.bytes,
         newest: newest.map(units::short_time),
     })
 }
