@@ -159,7 +159,7 @@ impl Stream {
             let of_this = groups.iter().filter(|((stream, _), _)| stream == self.name());
             of_this.map(|((_, name), group)| (name.clone(), Arc::clone(group))).collect()
         };
-        open.into_iter().map(|(name, group)| ConsumerStats::new(name, lag::of(self.core(), &group))).collect()
+        open.into_iter().map(|(name, group)| ConsumerStats::new(name, group.lag(self.core()))).collect()
     }
 
     /// Sets a consumer to a position in all shards, durably: [`TrimHorizon`](Position::TrimHorizon),

@@ -32,8 +32,8 @@ pub struct StreamStats {
     pub total: Totals,
     /// The shards that are kept, open and closed ones, by their ids.
     pub shards: Vec<ShardStats>,
-    /// The consumers that have been opened since the store was, by their names. Those of a store that another process
-    /// writes are not known.
+    /// The consumers that have been opened since the store was, by their names. None in a store that another process
+    /// writes: see [`ReadOnlyStream::consumer_lag`](crate::ReadOnlyStream::consumer_lag).
     pub consumers: Vec<ConsumerStats>,
 }
 

@@ -97,7 +97,7 @@ fn records(
 ) -> Result<Exported, CliError> {
     let until = args.until.map(Timestamp::from);
     let mut source = Source::new(stream, args.from, args.shard)?;
-    let total: u64 = stream.stats()?.iter().map(|shard| shard.records).sum();
+    let total: u64 = stream.stats()?.total.records;
     let progress = progress::records((args.from == From::Oldest && args.shard.is_none()).then_some(total));
     let mut points = RecordWriter::new(RecordFormat::Points);
     let mut whole = RecordWriter::new(RecordFormat::Json);

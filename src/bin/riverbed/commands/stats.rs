@@ -154,7 +154,7 @@ impl Watched {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(store.open_stream(name)?),
         };
-        Ok(stream.stats()?)
+        Ok(stream.stats()?.shards)
     }
 }
 
