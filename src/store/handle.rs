@@ -78,7 +78,7 @@ pub(crate) struct Shared {
 struct State {
     streams: BTreeMap<String, StreamEntry>,
     /// The writer's lock; gone once the store is closed.
-    lock: Option<Box<dyn Debug + Send + Sync>>,
+    lock: Option<Arc<dyn Debug + Send + Sync>>,
     /// Makes names in the scratch directory differ.
     scratched: u64,
 }
@@ -181,7 +181,7 @@ impl Store {
     pub(crate) fn open_with(options: StoreOptions, path: PathBuf) -> Result<Self, OpenError> {
         let layout = Layout::new(path);
         let lock = match open::lock_and_create(&options, &layout)? {
-            Lock::Acquired(lock) => Some(lock),
+            Lock::Acquired(lock) => Some(Arc::from(lock)),
             Lock::Held { holder } => {
                 return Err(OpenError::Locked { path: layout.root().to_owned(), holder });
             }
@@ -463,6 +463,19 @@ impl Shared {
         }
         remove_tree(storage, &scratch).map_err(IoError::context("remove", &scratch))?;
         Ok(())
+    }
+
+    /// Runs `open` in the directory of a stream that is neither closed nor deleted. What it opens may be used until the
+    /// lock that comes with it is dropped: until then no other writer has the store.
+    #[cfg(feature = "measures")]
+    pub(crate) fn open_in_stream<T, E: From<StreamError>>(
+        &self,
+        core: &Arc<StreamCore>,
+        open: impl FnOnce(&dyn Storage, &Path) -> Result<T, E>,
+    ) -> Result<(T, Arc<dyn Debug + Send + Sync>), E> {
+        let lock = self.state.lock().lock.clone();
+        let opened = self.in_stream(core, open)?;
+        lock.map(|lock| (opened, lock)).ok_or_else(|| StreamError::Closed.into())
     }
 
     fn scratch_path(&self, state: &mut State) -> PathBuf {

@@ -10,6 +10,8 @@ pub(crate) const STREAMS: &str = "streams";
 pub(crate) const SCRATCH: &str = "scratch";
 /// What repairing has taken out of the way: nothing here is ever read or removed by the engine.
 pub(crate) const QUARANTINE: &str = "quarantine";
+/// A table's version index in its stream's directory: derived, and no part of the format.
+pub(crate) const VERSION_INDEX: &str = "versions.redb";
 pub(crate) const STREAM_MANIFEST: &str = "stream.json";
 pub(crate) const CONSUMERS: &str = "consumers";
 /// What the name of a consumer's file ends in. No temporary file's does.

@@ -1,5 +1,9 @@
 //! A stream, as its users hold it.
 
+#[cfg(feature = "measures")]
+use std::fmt::Debug;
+#[cfg(feature = "measures")]
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +27,8 @@ use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::Shard;
 
 use crate::sys::clock::Timestamp;
+#[cfg(feature = "measures")]
+use crate::sys::storage::Storage;
 
 use super::error::StreamError;
 use super::handle::Shared;
@@ -479,6 +485,15 @@ impl Stream {
         options: ReaderOptions,
     ) -> Result<Reader, ReadError> {
         Reader::at_row(&*self.shard(shard_id)?, position, options)
+    }
+
+    /// Opens something in the stream's directory; see [`Shared::open_in_stream`].
+    #[cfg(feature = "measures")]
+    pub(crate) fn open_beside<T, E: From<StreamError>>(
+        &self,
+        open: impl FnOnce(&dyn Storage, &Path) -> Result<T, E>,
+    ) -> Result<(T, Arc<dyn Debug + Send + Sync>), E> {
+        self.store.open_in_stream(&self.core, open)
     }
 
     /// What the encodings put through, and consumers read.

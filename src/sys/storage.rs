@@ -62,6 +62,9 @@ pub(crate) trait StorageFile: Debug + Send + Sync {
     /// Reserves real space for bytes `0..len` and makes the file that long. Fails with `StorageFull` when the
     /// space is not there; afterwards writes inside `0..len` cannot fail for want of space.
     fn allocate(&self, len: u64) -> io::Result<()>;
+    /// Shortens a file that is not mapped.
+    #[cfg(feature = "measures")]
+    fn truncate(&self, len: u64) -> io::Result<()>;
     /// Reads until `buf` is full or the file ends; returns how much was read.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;

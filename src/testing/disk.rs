@@ -382,6 +382,12 @@ impl StorageFile for DiskFile {
         self.image.lock().allocate(usize::try_from(len).map_err(io::Error::other)?)
     }
 
+    #[cfg(feature = "measures")]
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.begin(Operation::Write)?;
+        self.image.lock().truncate(usize::try_from(len).map_err(io::Error::other)?)
+    }
+
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.begin(Operation::Read)?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;

@@ -75,6 +75,18 @@ impl FileImage {
         Ok(())
     }
 
+    /// Makes the file shorter. What is mapped of it stays as it is.
+    #[cfg(feature = "measures")]
+    pub(super) fn truncate(&mut self, len: usize) -> io::Result<()> {
+        let mut bytes = self.live();
+        bytes.truncate(len);
+        let memory = Memory::zeroed(bytes.len())?;
+        if memory.write(0, &bytes) {
+            self.live = Live::Memory { memory, len: bytes.len() };
+        }
+        Ok(())
+    }
+
     pub(super) fn read(&self, offset: usize, buf: &mut [u8]) -> usize {
         let available = self.len().saturating_sub(offset).min(buf.len());
         let Some(buf) = buf.get_mut(..available).filter(|buf| !buf.is_empty()) else {

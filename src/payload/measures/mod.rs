@@ -30,7 +30,7 @@ pub use reason::{NameKind, Reason, RejectedRecord, TableLimit};
 pub use record::{Dimension, MeasureRecord, MeasureValue};
 pub use table::{
     CheckpointError, MeasureTable, OpenTableError, ReadMeasureError, RecordsIngested, RejectedRecords, Scan,
-    Series, StoredMeasure, TableOptions, WriteRecordsError,
+    Series, StoredMeasure, TableOptions, TableStats, WriteRecordsError,
 };
 pub use time_unit::TimeUnit;
 pub use validate::validate;

@@ -139,6 +139,7 @@ fn verify_stream(storage: &dyn Storage, path: &Path, out: &mut Findings) {
                 inspect_shard(storage, &path.join(&entry.name), shard, None, out);
             }
             _ if entry.name == layout::STREAM_MANIFEST => {}
+            _ if entry.name == layout::VERSION_INDEX && !entry.is_dir => {}
             _ if entry.name == layout::CONSUMERS && entry.is_dir => {
                 verify_consumers(storage, &path.join(layout::CONSUMERS), out);
             }

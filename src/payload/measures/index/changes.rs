@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Latest, NameUse, PointKey, SeriesId};
 
 /// What an index is yet to learn, committed together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
     pub(crate) series: HashMap<Box<[u8]>, SeriesId>,
     pub(crate) points: BTreeMap<PointKey, Latest>,

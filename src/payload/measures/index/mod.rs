@@ -3,20 +3,20 @@
 //! Derived from the stream, and kept so that opening need not read it all. What is in a kept index was durable in the
 //! stream before: it is never ahead of what a power cut leaves.
 
+mod backend;
 mod changes;
 mod error;
-mod memory;
+mod kept;
 mod names;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 
 use crate::stream::sequence_number::SequenceNumber;
 use crate::sys::clock::Timestamp;
 
 pub(crate) use changes::Changes;
 pub use error::IndexError;
-pub(crate) use memory::MemoryIndex;
+pub(crate) use kept::KeptIndex;
 pub(crate) use names::{NameUse, Names};
 
 /// A series, numbered in the order in which the index came to know them.
@@ -74,23 +74,4 @@ pub(crate) struct Summary {
     /// The first series id that is not used.
     pub(crate) next_series: SeriesId,
     pub(crate) names: Names,
-}
-
-/// Where an index is kept. Every call sees all changes that were committed before.
-pub(crate) trait IndexStore: Debug + Send + Sync {
-    fn summary(&self) -> Result<Summary, IndexError>;
-    fn series(&self, bytes: &[u8]) -> Result<Option<SeriesId>, IndexError>;
-    fn get(&self, key: PointKey) -> Result<Option<Latest>, IndexError>;
-    /// The first points from `from` up to and including `to`, at most `limit`, in order.
-    fn page(&self, from: PointKey, to: PointKey, limit: usize)
-    -> Result<Vec<(PointKey, Latest)>, IndexError>;
-    /// Forgets the points that are removed and learns the changes: all of it, or nothing, durably.
-    fn commit(
-        &self,
-        changes: &Changes,
-        removed: &[PointKey],
-        watermarks: &BTreeMap<u32, Watermark>,
-    ) -> Result<(), IndexError>;
-    /// Forgets everything.
-    fn clear(&self) -> Result<(), IndexError>;
 }

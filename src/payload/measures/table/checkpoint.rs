@@ -92,7 +92,7 @@ impl TableCore {
             (*shard, Watermark { next: *next, last })
         };
         let watermarks = known.iter().map(watermark).collect();
-        Ok(self.store.commit(changes, &removed, &watermarks)?)
+        Ok(self.index.commit(changes, &removed, &watermarks)?)
     }
 
     /// A measure's counter with the checksum of its data, if it can be read.
@@ -118,7 +118,7 @@ impl TableCore {
             }
         };
         let limit = SWEPT_AT_ONCE.max(2 * changes.points.len());
-        let page = self.store.page(from, PointKey::MAX, limit)?;
+        let page = self.index.page(from, PointKey::MAX, limit)?;
         sweep.next = page.get(limit - 1).and_then(|(key, _)| key.next());
         let is_gone = |key: &PointKey, number| !changes.points.contains_key(key) && !self.is_kept(number);
         Ok(page.iter().filter(|(key, latest)| is_gone(key, latest.number)).map(|(key, _)| *key).collect())

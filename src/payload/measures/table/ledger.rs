@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::payload::measures::index::{
-    Changes, IndexError, IndexStore, Latest, NameUse, Names, PointKey, SeriesId,
+    Changes, IndexError, KeptIndex, Latest, NameUse, Names, PointKey, SeriesId,
 };
 
 use crate::sys::clock::Timestamp;
@@ -15,7 +15,7 @@ const CACHED_SERIES: usize = 65_536;
 /// The kept index with what has changed since, newest first: pending, being committed, kept.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    store: Arc<dyn IndexStore>,
+    index: Arc<KeptIndex>,
     pending: Changes,
     committing: Option<Arc<Changes>>,
     names: Names,
@@ -23,15 +23,16 @@ pub(super) struct Ledger {
     cache: HashMap<Box<[u8]>, SeriesId>,
     /// While the table is being opened: up to which counter each shard has been read.
     reading: Option<BTreeMap<u32, u64>>,
+    read_at_opening: u64,
     /// The last measure of each shard, by its counter.
     last: BTreeMap<u32, u64>,
 }
 
 impl Ledger {
-    pub(super) fn new(store: Arc<dyn IndexStore>) -> Result<Self, IndexError> {
-        let summary = store.summary()?;
+    pub(super) fn new(index: Arc<KeptIndex>) -> Result<Self, IndexError> {
+        let summary = index.summary()?;
         Ok(Self {
-            store,
+            index,
             pending: Changes::default(),
             committing: None,
             names: summary.names,
@@ -40,6 +41,7 @@ impl Ledger {
                 summary.watermarks.iter().map(|(shard, watermark)| (*shard, watermark.next)).collect(),
             ),
             cache: HashMap::new(),
+            read_at_opening: 0,
             last: summary
                 .watermarks
                 .iter()
@@ -52,13 +54,19 @@ impl Ledger {
         &self.names
     }
 
+    /// How many records were read while opening.
+    pub(super) fn read_at_opening(&self) -> u64 {
+        self.read_at_opening
+    }
+
     /// How many changes are yet to be kept.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// Notes that a shard has been read up to this counter.
+    /// Notes that a record was read while opening, and its shard so up to this counter.
     pub(super) fn has_read(&mut self, shard: u32, next: u64) {
+        self.read_at_opening += 1;
         if let Some(reading) = &mut self.reading {
             reading.insert(shard, next);
         }
@@ -92,7 +100,7 @@ impl Ledger {
         if let Some(id) = layers.or_else(|| self.cache.get(bytes).copied()) {
             return Ok(Some(id));
         }
-        let found = self.store.series(bytes)?;
+        let found = self.index.series(bytes)?;
         if let Some(id) = found {
             if self.cache.len() >= CACHED_SERIES {
                 self.cache.clear();
@@ -106,7 +114,7 @@ impl Ledger {
     pub(super) fn get(&self, key: PointKey) -> Result<Option<Latest>, IndexError> {
         match self.layers().find_map(|changes| changes.points.get(&key)) {
             Some(latest) => Ok(Some(*latest)),
-            None => self.store.get(key),
+            None => self.index.get(key),
         }
     }
 
@@ -121,7 +129,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         // Of each layer the first ones are enough; what newer layers say goes over the rest.
-        let mut page: BTreeMap<_, _> = self.store.page(from, to, limit)?.into_iter().collect();
+        let mut page: BTreeMap<_, _> = self.index.page(from, to, limit)?.into_iter().collect();
         let layers: Vec<_> = self.layers().collect();
         for changes in layers.into_iter().rev() {
             page.extend(changes.points.range(from..=to).take(limit).map(|(key, latest)| (*key, *latest)));
@@ -169,13 +177,12 @@ impl Ledger {
         if kept {
             return;
         }
-        // Nobody else holds them now.
-        if let Ok(mut changes) = Arc::try_unwrap(changes) {
-            let newer = std::mem::take(&mut self.pending);
-            changes.series.extend(newer.series);
-            changes.points.extend(newer.points);
-            changes.names.extend(newer.names);
-            self.pending = changes;
-        }
+        // Nobody else holds them now, so that nothing is copied.
+        let mut changes = Arc::unwrap_or_clone(changes);
+        let newer = std::mem::take(&mut self.pending);
+        changes.series.extend(newer.series);
+        changes.points.extend(newer.points);
+        changes.names.extend(newer.names);
+        self.pending = changes;
     }
 }

@@ -1,14 +1,13 @@
 //! Opening a table.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
 use crate::payload::measures::encoding::MeasureRef;
-use crate::payload::measures::index::{
-    IndexError, IndexStore, Latest, MemoryIndex, NameUse, PointKey, Watermark,
-};
+use crate::payload::measures::index::{IndexError, KeptIndex, Latest, NameUse, PointKey, Watermark};
+use crate::store::error::StreamError;
+use crate::store::layout;
 use crate::store::stream_handle::Stream;
 use crate::stream::error::ReadError;
 use crate::stream::position::Position;
@@ -20,7 +19,7 @@ use super::checkpoint::{CheckpointError, Sweep};
 use super::ledger::Ledger;
 use super::options::TableOptions;
 use super::read_error::ReadMeasureError;
-use super::table_handle::TableCore;
+use super::table_handle::{Claim, TableCore};
 
 /// Why a table was not opened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -34,6 +33,9 @@ pub enum OpenTableError {
         /// The stream's name.
         stream: String,
     },
+    /// The store was closed or the stream deleted.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// The version index could not be read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -46,35 +48,35 @@ pub enum OpenTableError {
 }
 
 pub(super) fn open(stream: &Stream, options: TableOptions) -> Result<TableCore, OpenTableError> {
-    if stream.core().has_table.swap(true, Ordering::AcqRel) {
+    let Some(claim) = Claim::take(stream) else {
         return Err(OpenTableError::AlreadyOpen { stream: stream.name().to_owned() });
-    }
-    let made = (|| {
-        let store: Arc<dyn IndexStore> = Arc::new(MemoryIndex::default());
-        let ledger = Mutex::new(Ledger::new(Arc::clone(&store))?);
-        Ok(TableCore { stream: stream.clone(), options, store, ledger, sweep: Mutex::new(Sweep::default()) })
-    })();
-    match made {
-        Ok(table) => {
-            // From here on, dropping the table gives up the stream.
-            table.catch_up()?;
-            Ok(table)
-        }
-        Err(error) => {
-            stream.core().has_table.store(false, Ordering::Release);
-            Err(error)
-        }
-    }
+    };
+    let cache = options.index_cache;
+    let (index, lock) = stream.open_beside(|storage, stream_dir| {
+        let path = stream_dir.join(layout::VERSION_INDEX);
+        Ok::<_, OpenTableError>(Arc::new(KeptIndex::open(storage, &path, cache)?))
+    })?;
+    let table = TableCore {
+        stream: stream.clone(),
+        options,
+        ledger: Mutex::new(Ledger::new(Arc::clone(&index))?),
+        index,
+        sweep: Mutex::new(Sweep::default()),
+        _lock: lock,
+        _claim: claim,
+    };
+    table.catch_up()?;
+    Ok(table)
 }
 
 impl TableCore {
     /// Learns what the stream has and the kept index does not know.
     fn catch_up(&self) -> Result<(), OpenTableError> {
-        let mut summary = self.store.summary()?;
+        let mut summary = self.index.summary()?;
         if summary.watermarks.iter().any(|(shard, watermark)| !self.fits(*shard, watermark)) {
-            self.store.clear()?;
-            *self.ledger.lock() = Ledger::new(Arc::clone(&self.store))?;
-            summary = self.store.summary()?;
+            self.index.clear()?;
+            *self.ledger.lock() = Ledger::new(Arc::clone(&self.index))?;
+            summary = self.index.summary()?;
         }
         for shard in self.stream.core().shards.snapshot().all() {
             let next = summary.watermarks.get(&shard.id.as_u32()).map_or(0, |watermark| watermark.next);

@@ -26,6 +26,7 @@ pub struct TableOptions {
     pub(crate) any_time: bool,
     pub(crate) durability: Option<Durability>,
     pub(crate) pending_limit: usize,
+    pub(crate) index_cache: usize,
 }
 
 impl Default for TableOptions {
@@ -36,7 +37,14 @@ impl Default for TableOptions {
             past_slack: Duration::from_secs(25 * 60),
             future_slack: Duration::from_secs(15 * 60),
         };
-        Self { quotas: Quotas::Service, window, any_time: false, durability: None, pending_limit: 65_536 }
+        Self {
+            quotas: Quotas::Service,
+            window,
+            any_time: false,
+            durability: None,
+            pending_limit: 65_536,
+            index_cache: 32 * 1024 * 1024,
+        }
     }
 }
 
@@ -103,6 +111,13 @@ impl TableOptions {
     #[must_use]
     pub fn pending_limit(mut self, count: usize) -> Self {
         self.pending_limit = count.max(1);
+        self
+    }
+
+    /// How many bytes of the version index to hold in memory besides what is pending: 32 MiB by default.
+    #[must_use]
+    pub fn index_cache(mut self, bytes: usize) -> Self {
+        self.index_cache = bytes;
         self
     }
 }

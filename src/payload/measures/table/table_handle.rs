@@ -1,12 +1,13 @@
 //! A table, as its users hold it.
 
+use std::fmt::Debug;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use crate::payload::measures::index::IndexStore;
+use crate::payload::measures::index::{IndexError, KeptIndex};
 use crate::payload::measures::record::MeasureRecord;
 use crate::store::stream_handle::Stream;
 use crate::sys::clock::Timestamp;
@@ -19,6 +20,7 @@ use super::options::TableOptions;
 use super::read_error::ReadMeasureError;
 use super::scan::Scan;
 use super::series::Series;
+use super::stats::TableStats;
 use super::stored::StoredMeasure;
 use super::write_error::WriteRecordsError;
 
@@ -26,7 +28,8 @@ use super::write_error::WriteRecordsError;
 /// their latest version.
 ///
 /// A handle; clones share the table. A stream has one table at a time, since every write must see all versions that are
-/// there; what is put in the stream past its table is no part of it.
+/// there; what is put in the stream past its table is no part of it. While the table is open, the store stays locked, also
+/// when it is closed.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -65,11 +68,33 @@ pub struct MeasureTable {
 pub(super) struct TableCore {
     pub(super) stream: Stream,
     pub(super) options: TableOptions,
-    pub(super) store: Arc<dyn IndexStore>,
+    pub(super) index: Arc<KeptIndex>,
     /// Held from looking at a data point until its new version is in the stream and known here.
     pub(super) ledger: Mutex<Ledger>,
     /// Held by whoever commits to the store.
     pub(super) sweep: Mutex<Sweep>,
+    /// Keeps other writers out of the store for as long as the index is open, also once the store is closed.
+    pub(super) _lock: Arc<dyn Debug + Send + Sync>,
+    /// Last, so that the index is closed when the next table opens it.
+    pub(super) _claim: Claim,
+}
+
+/// The right to be the stream's table.
+#[derive(Debug)]
+pub(super) struct Claim(Stream);
+
+impl Claim {
+    /// `None` while somebody else has it.
+    pub(super) fn take(stream: &Stream) -> Option<Self> {
+        let taken = stream.core().has_table.swap(true, Ordering::AcqRel);
+        (!taken).then(|| Self(stream.clone()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.core().has_table.store(false, Ordering::Release);
+    }
 }
 
 impl MeasureTable {
@@ -140,6 +165,15 @@ impl MeasureTable {
         Scan::new(Arc::clone(&self.core), times)
     }
 
+    /// What the table has and has done.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] when the version index cannot be read.
+    pub fn stats(&self) -> Result<TableStats, IndexError> {
+        self.core.stats()
+    }
+
     /// Brings the kept version index up to date, so that the next opening has nothing to read, and drops from it what
     /// retention has removed from the stream. Happens by itself when enough is pending, and when the table is dropped.
     ///
@@ -155,6 +189,5 @@ impl Drop for TableCore {
     fn drop(&mut self) {
         // What the index does not know it learns at the next opening.
         drop(self.checkpoint());
-        self.stream.core().has_table.store(false, Ordering::Release);
     }
 }
