@@ -24,6 +24,14 @@ bench *ARGS:
 counts *PATHS:
     .ci/counts.py {{ PATHS }}
 
+# How long single appends and wake-ups take; tables and charts into docs/benchmarks.
+latency:
+    cargo bench --bench latency -- --out docs/benchmarks
+
+# Memory and disk that a store takes while gigabytes are written and read.
+footprint GIB="4":
+    RIVERBED_GIB={{ GIB }} cargo bench --bench footprint
+
 # Simulated power cuts, as many histories as you like.
 powercut HISTORIES="10000" SEED="1":
     RIVERBED_POWERCUT_HISTORIES={{ HISTORIES }} RIVERBED_POWERCUT_SEED={{ SEED }} \

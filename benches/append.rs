@@ -21,6 +21,7 @@ mod thread_time;
 use std::fs::File;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Barrier;
 use std::time::Duration;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
@@ -111,40 +112,94 @@ impl Target {
     }
 }
 
-/// The machine's own limit: checksum and copy into pages that are there, round and round.
+impl Target {
+    /// Times `count` calls of each writer that put `bytes` each.
+    fn time_writers(&mut self, count: u64, bytes: u64, keys: &[PartitionKey], data: &[u8]) -> Duration {
+        let mut spent = Duration::ZERO;
+        let mut done = 0;
+        while done < count {
+            self.prepare();
+            let batch = (self.burst / bytes).clamp(1, count - done);
+            let together = Barrier::new(keys.len());
+            let put = |key: &PartitionKey| {
+                together.wait();
+                let started = thread_time::now();
+                for _ in 0..batch {
+                    black_box(self.stream.put(key, black_box(data)).unwrap());
+                }
+                thread_time::now() - started
+            };
+            spent += std::thread::scope(|scope| {
+                let writers: Vec<_> = keys.iter().map(|key| scope.spawn(|| put(key))).collect();
+                writers.into_iter().map(|writer| writer.join().unwrap()).max().unwrap()
+            });
+            done += batch;
+            self.put += batch * bytes * keys.len() as u64;
+        }
+        spent
+    }
+}
+
+/// The machine's own limit: checksum and copy into pages that were faulted in a moment ago, 4 KiB each, and that nobody has
+/// written to yet, as those of a segment are. (In memory that has been written before, round and round, or that has huge
+/// pages, the same loop is faster; but a log never writes there.)
 struct Bare {
     memory: MmapMut,
     at: usize,
+    faulted_in: usize,
 }
 
 impl Bare {
     fn new() -> Self {
-        let mut memory = MmapMut::map_anon(64 << 20).unwrap();
-        memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
-        Self { memory, at: 0 }
+        let memory = MmapMut::map_anon(SEGMENT).unwrap();
+        memory.advise(Advice::NoHugePage).unwrap();
+        Self { memory, at: 0, faulted_in: 0 }
+    }
+
+    /// Room for `bytes` more, faulted in; as much ahead as the engine does.
+    fn prepare(&mut self, bytes: usize) {
+        const AHEAD: usize = 1 << 20;
+        if self.at + bytes > SEGMENT {
+            *self = Self::new();
+        }
+        while self.faulted_in < self.at + bytes {
+            self.memory.advise_range(Advice::PopulateWrite, self.faulted_in, AHEAD).unwrap();
+            self.faulted_in += AHEAD;
+        }
     }
 
     fn append(&mut self, data: &[u8]) {
         let crc = crc32fast::hash(data);
         let len = (HEADER + data.len()).next_multiple_of(8);
-        if self.at + len > self.memory.len() {
-            self.at = 0;
-        }
         let frame = &mut self.memory[self.at..self.at + len];
         frame[..4].copy_from_slice(&crc.to_le_bytes());
         frame[HEADER..HEADER + data.len()].copy_from_slice(data);
         self.at += len;
     }
+
+    /// Times `count` appends, in bursts as those of [`Target::time`].
+    fn time(&mut self, count: u64, data: &[u8]) -> Duration {
+        let bytes = (HEADER + data.len()).next_multiple_of(8);
+        let mut spent = Duration::ZERO;
+        let mut done = 0;
+        while done < count {
+            let batch = (BURST / bytes as u64).clamp(1, count - done);
+            self.prepare(usize::try_from(batch).unwrap() * bytes);
+            let started = thread_time::now();
+            for _ in 0..batch {
+                self.append(black_box(data));
+            }
+            spent += thread_time::now() - started;
+            done += batch;
+        }
+        spent
+    }
 }
 
-fn bare(group: &mut Group<'_>, data: &[u8], per_call: usize) {
+fn bare(group: &mut Group<'_>, data: &[u8], per_call: u64) {
     let mut memory = Bare::new();
     group.bench_function("bare checksum and copy", |bencher| {
-        bencher.iter(|| {
-            for _ in 0..per_call {
-                memory.append(black_box(data));
-            }
-        });
+        bencher.iter_custom(|count| memory.time(count * per_call, data));
     });
 }
 
@@ -246,7 +301,7 @@ fn put_records(criterion: &mut Criterion<ThreadTime>) {
     let records: Vec<_> = keys.iter().map(|key| PutRecord::new(key, &data)).collect();
     let mut group = criterion.benchmark_group("put_records/500x100");
     group.throughput(Throughput::Elements(BATCH as u64));
-    bare(&mut group, &data, BATCH);
+    bare(&mut group, &data, BATCH as u64);
     for shards in [1, 4] {
         let mut target = Target::faulted_in(shards);
         group.bench_function(format!("{shards} shards"), |bencher| {
@@ -260,6 +315,30 @@ fn put_records(criterion: &mut Criterion<ThreadTime>) {
     group.finish();
 }
 
+/// Writers of a shard each. The time is what the slower one had a processor for: what they do to each other's caches and locks
+/// counts, what the scheduler does does not.
+fn writers(criterion: &mut Criterion<ThreadTime>) {
+    let data = [7; 100];
+    let mut group = criterion.benchmark_group("writers/100");
+    for writers in [1, 2] {
+        let mut target = Target::faulted_in(writers);
+        let keys: Vec<_> = target
+            .stream
+            .shards()
+            .iter()
+            .map(|shard| {
+                let mut keys = (0..).map(|index| PartitionKey::new(&format!("key-{index}")).unwrap());
+                keys.find(|key| target.stream.shard_for_key(key) == Some(shard.id)).unwrap()
+            })
+            .collect();
+        group.throughput(Throughput::Elements(u64::from(writers)));
+        group.bench_function(format!("{writers} writers on {writers} shards"), |bencher| {
+            bencher.iter_custom(|count| target.time_writers(count, 144, &keys, &data));
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
@@ -267,6 +346,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2));
-    targets = put, put_string_key, put_records
+    targets = put, put_string_key, put_records, writers
 }
 criterion_main!(benches);

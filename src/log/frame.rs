@@ -105,10 +105,23 @@ pub(crate) struct Draft<'a> {
     data: &'a [&'a [u8]],
     data_len: usize,
     body_crc: u32,
+    flags: u8,
+    /// Bytes of header, key and metadata.
+    front_len: usize,
+}
+
+/// The checksum of a frame's body, to be computed before any lock is taken.
+#[inline(always)]
+pub(crate) fn body_checksum(key: &[u8], metadata: &[u8], data: &[&[u8]]) -> u32 {
+    let mut crc = crc::of(key);
+    if !metadata.is_empty() {
+        crc = crc::update(crc, metadata);
+    }
+    data.iter().fold(crc, |crc, part| crc::update(crc, part))
 }
 
 impl<'a> Draft<'a> {
-    /// Computes the body's checksum, so that nothing but the copy is left for the time under the lock.
+    /// A frame whose body has the checksum `body_crc`, see [`body_checksum`].
     ///
     /// The caller has checked `key`, `metadata` and `data` against their limits.
     #[inline]
@@ -118,19 +131,26 @@ impl<'a> Draft<'a> {
         explicit_hash_key: Option<u128>,
         metadata: &'a [u8],
         data: &'a [&'a [u8]],
+        body_crc: u32,
     ) -> Self {
         debug_assert!(key.len() <= MAX_KEY_LEN && metadata.len() <= MAX_METADATA_LEN);
-        let mut body_crc = crc::of(key);
-        if !metadata.is_empty() {
-            body_crc = crc::update(body_crc, metadata);
-        }
-        let mut data_len = 0;
-        for part in data {
-            body_crc = crc::update(body_crc, part);
-            data_len += part.len();
-        }
+        let data_len = data.iter().map(|part| part.len()).sum();
         debug_assert!(data_len <= MAX_RECORD_LEN);
-        Self { kind, key, explicit_hash_key, rows: None, metadata, data, data_len, body_crc }
+        let explicit = if explicit_hash_key.is_some() { HAS_EXPLICIT_HASH_KEY } else { 0 };
+        let flags = explicit | if metadata.is_empty() { 0 } else { HAS_METADATA };
+        let front_len = header_len(flags) + key.len() + metadata.len();
+        Self {
+            kind,
+            key,
+            explicit_hash_key,
+            rows: None,
+            metadata,
+            data,
+            data_len,
+            body_crc,
+            flags,
+            front_len,
+        }
     }
 
     /// A frame of rows. Its data start on a [`COLUMNAR_ALIGNMENT`] boundary of the segment, and it takes as many sequence
@@ -146,8 +166,11 @@ impl<'a> Draft<'a> {
         data: &'a [&'a [u8]],
     ) -> Self {
         debug_assert!(rows.count > 0);
-        let draft = Self::new(Kind::ARROW, key, explicit_hash_key, metadata, data);
-        Self { rows: Some(rows), ..draft }
+        let body_crc = body_checksum(key, metadata, data);
+        let draft = Self::new(Kind::ARROW, key, explicit_hash_key, metadata, data, body_crc);
+        let flags = draft.flags | HAS_ROWS;
+        let front_len = header_len(flags) + key.len() + metadata.len();
+        Self { rows: Some(rows), flags, front_len, ..draft }
     }
 
     /// Whether the frame's data are valid columns, as [`of_rows`](Self::of_rows) demands.
@@ -170,27 +193,13 @@ impl<'a> Draft<'a> {
     /// Bytes that the frame needs wherever it lands, paddings included.
     pub(crate) fn max_len(&self) -> usize {
         let alignment = if self.rows.is_some() { COLUMNAR_ALIGNMENT } else { 0 };
-        self.header_len() + self.key.len() + self.metadata.len() + alignment + self.data_len + FRAME_ALIGNMENT
-    }
-
-    #[inline]
-    fn header_len(&self) -> usize {
-        header_len(self.flags())
-    }
-
-    #[inline]
-    fn flags(&self) -> u8 {
-        let explicit = if self.explicit_hash_key.is_some() { HAS_EXPLICIT_HASH_KEY } else { 0 };
-        let rows = if self.rows.is_some() { HAS_ROWS } else { 0 };
-        let metadata = if self.metadata.is_empty() { 0 } else { HAS_METADATA };
-        explicit | rows | metadata
+        self.front_len + alignment + self.data_len + FRAME_ALIGNMENT
     }
 
     /// Where the data starts, counted from the frame's first byte, for a frame at `offset` of its segment.
     #[inline]
     fn data_start(&self, offset: usize) -> usize {
-        let unpadded = self.header_len() + self.key.len() + self.metadata.len();
-        if self.rows.is_some() { columnar_start(offset, unpadded) } else { unpadded }
+        if self.rows.is_some() { columnar_start(offset, self.front_len) } else { self.front_len }
     }
 
     /// Bytes from the frame's first to the end of its data, for a frame at `offset` of its segment.
@@ -234,7 +243,7 @@ impl<'a> Draft<'a> {
         else {
             return false;
         };
-        let flags = self.flags();
+        let flags = self.flags;
         let mut fixed = FixedHeader {
             length,
             crc: signature.into(),

@@ -31,11 +31,20 @@ impl Watchers {
     }
 
     /// Those to be told, who are forgotten here. Costs next to nothing when there are none.
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
-        std::mem::take(self)
+        if self.wakers.is_empty() { Self::default() } else { std::mem::take(self) }
     }
 
+    #[inline]
     pub(crate) fn wake(self) {
+        if !self.wakers.is_empty() {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(self) {
         self.wakers.into_iter().for_each(Waker::wake);
     }
 }

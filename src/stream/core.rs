@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::error::SyncError;
 use crate::log::append::Gate;
 use crate::log::durability::Durability;
-use crate::log::frame::{Draft, Kind, MAX_METADATA_LEN, MAX_RECORD_LEN};
+use crate::log::frame::{Draft, Kind, MAX_METADATA_LEN, MAX_RECORD_LEN, body_checksum};
 use crate::log::options::Context;
 use crate::log::shard_log::ShardLog;
 
@@ -58,7 +58,7 @@ impl StreamCore {
         check(record)?;
         let hash_key = record.explicit_hash_key.unwrap_or_else(|| record.key.hash_key());
         let parts = [record.data];
-        let draft = draft(record, &parts);
+        let draft = draft(record, &parts, checksum(record));
         loop {
             let map = self.shards.look();
             // The open shards cover every hash key; `Closed` is what is left should they not.
@@ -167,13 +167,13 @@ impl StreamCore {
         let bodies: Vec<_> = group
             .indexes
             .iter()
-            .filter_map(|&index| records.get(index).map(|record| (index, record, [record.data])))
+            .filter_map(|&index| records.get(index).map(|record| (index, record, checksum(record))))
             .collect();
-        let drafts: Vec<_> =
-            bodies.iter().map(|(index, record, parts)| (*index, *record, draft(record, parts))).collect();
         let mut session = shard.log.session();
         let mut refused: Option<PutError> = None;
-        for (index, record, draft) in &drafts {
+        for (index, record, body_crc) in bodies {
+            let parts = [record.data];
+            let draft = &draft(record, &parts, body_crc);
             let outcome = check_ordering(record, map, shard, session.next())
                 .and_then(|()| match &refused {
                     Some(error) if on_refusal == OnRefusal::EndShard => Err(error.clone()),
@@ -190,7 +190,7 @@ impl StreamCore {
                 let durability = record.durability.unwrap_or(self.durability);
                 strictest = Some(strictest.map_or(durability, |strictest| stricter(strictest, durability)));
             }
-            set(results, *index, outcome);
+            set(results, index, outcome);
         }
         let durability = strictest.unwrap_or(Durability::Buffered);
         let target = session.finish(durability);
@@ -311,13 +311,19 @@ fn check_ordering(record: &PutRecord<'_>, map: &ShardMap, shard: &Shard, next: u
 }
 
 #[inline]
-fn draft<'a>(record: &PutRecord<'a>, parts: &'a [&'a [u8]]) -> Draft<'a> {
+fn checksum(record: &PutRecord<'_>) -> u32 {
+    body_checksum(record.key.as_str().as_bytes(), record.metadata, &[record.data])
+}
+
+#[inline]
+fn draft<'a>(record: &PutRecord<'a>, parts: &'a [&'a [u8]], body_crc: u32) -> Draft<'a> {
     Draft::new(
         Kind::RAW,
         record.key.as_str().as_bytes(),
         record.explicit_hash_key.map(HashKey::as_u128),
         record.metadata,
         parts,
+        body_crc,
     )
 }
 

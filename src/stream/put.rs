@@ -143,24 +143,28 @@ impl<'a> PutRecord<'a> {
 /// The hash keys that route the records, in their order. Those of keys that are not allowed are not computed: such
 /// records go nowhere.
 pub(crate) fn hash_keys(records: &[PutRecord<'_>]) -> Vec<HashKey> {
-    let known = |record: &PutRecord<'_>| record.explicit_hash_key.or(record.key.hash_key);
-    let mut hash_keys: Vec<_> = records.iter().map(|record| known(record).unwrap_or(HashKey::MIN)).collect();
+    let mut hash_keys = Vec::with_capacity(records.len());
+    let mut distinct = Vec::with_capacity(records.len());
     // Records of one key often follow each other: its hash key is computed for the first of them.
-    let repeats = |index: usize, record: &PutRecord<'_>| {
-        let before = index.checked_sub(1).and_then(|before| records.get(before));
-        before.is_some_and(|before| known(before).is_none() && before.key.text == record.key.text)
-    };
-    let unknown = records.iter().enumerate().filter(|(_, record)| known(record).is_none());
-    let distinct = unknown
-        .clone()
-        .filter(|(index, record)| !repeats(*index, record) && record.key.validate().is_ok())
-        .map(|(index, record)| (index, record.key.text));
-    HashKey::of_each(distinct, |index, computed| {
+    let mut repeated = Vec::new();
+    let mut before = None;
+    for (index, record) in records.iter().enumerate() {
+        let known = record.explicit_hash_key.or(record.key.hash_key);
+        hash_keys.push(known.unwrap_or(HashKey::MIN));
+        let text = known.is_none().then_some(record.key.text);
+        match text {
+            Some(_) if text == before => repeated.push(index),
+            Some(text) if record.key.validate().is_ok() => distinct.push((index, text)),
+            _ => {}
+        }
+        before = text;
+    }
+    HashKey::of_each(distinct.iter().copied(), |index, computed| {
         if let Some(hash_key) = hash_keys.get_mut(index) {
             *hash_key = computed;
         }
     });
-    for (index, _) in unknown.filter(|(index, record)| repeats(*index, record)) {
+    for index in repeated {
         let before = index.checked_sub(1).and_then(|before| hash_keys.get(before)).copied();
         if let (Some(hash_key), Some(before)) = (hash_keys.get_mut(index), before) {
             *hash_key = before;
