@@ -18,9 +18,9 @@ use std::time::Duration;
 use riverbed::{PartitionKey, Position, PutRecord, Store, StreamOptions};
 
 fn main() {
-    let gib = std::env::var("RIVERBED_GIB").ok().map_or(1.0, |gib| gib.parse::<f64>().unwrap());
-    let share = if std::env::args().any(|argument| argument == "--test") { 16.0 } else { 1.0 };
-    let bytes = (gib * f64::from(1 << 30) / share) as usize;
+    let gib = std::env::var("RIVERBED_GIB").map_or(1, |gib| gib.parse::<usize>().unwrap());
+    let share = if std::env::args().any(|argument| argument == "--test") { 16 } else { 1 };
+    let bytes = (gib << 30) / share;
     println!("| record | written | anonymous, writing | anonymous, reading | disk over key and data |");
     println!("|---|---|---|---|---|");
     for len in [100, 1024] {

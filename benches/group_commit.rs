@@ -107,7 +107,8 @@ fn share(threads: u64, count: u64, append: impl Fn() + Sync) -> Duration {
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let append = &append;
-            scope.spawn(move || (thread..count).step_by(threads as usize).for_each(|_| append()));
+            let mine = count / threads + u64::from(thread < count % threads);
+            scope.spawn(move || (0..mine).for_each(|_| append()));
         }
     });
     started.elapsed()

@@ -56,6 +56,7 @@ fn micros(row: &Distribution, quantile: f64) -> f64 {
 /// 1 is the 90th, 2 the 99th and so on.
 fn percentile(nines: f64) -> String {
     let share = 100.0 * (1.0 - 10_f64.powf(-nines));
-    let digits = if nines > 2.0 { (nines.ceil() - 2.0) as usize } else { 0 };
-    format!("{share:.digits$}")
+    // As many digits as tell it from 100.
+    let digits = (0..8_u8).find(|digits| nines <= 2.0 + f64::from(*digits)).unwrap_or(8);
+    format!("{share:.0$}", usize::from(digits))
 }

@@ -35,7 +35,7 @@ fn condvar(wakes: usize) -> Distribution {
         }
     });
     let (sent, changed) = &*shared;
-    while (woken.len() as usize) < wakes {
+    while woken.len() < wakes as u64 {
         let mut sent = sent.lock();
         while sent.is_none() {
             // The last one may have come in time for the one before it.
