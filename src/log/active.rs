@@ -13,10 +13,13 @@ use super::frame::Draft;
 use super::header::{HEADER_LEN, Slot, SlotState};
 use super::index::{Mark, STRIDE};
 use super::prepare::Prepared;
-use super::segment::{Extent, Segment};
+use super::segment::{Extent, LONG_RUN, Segment};
 
 /// How much is faulted in ahead of the writer, while nobody syncs more often than that.
 pub(crate) const PREFAULT: usize = 1024 * 1024;
+
+// What a sync of a long run writes in vain, because it was faulted in ahead, is not much beside the run.
+const _: () = assert!(LONG_RUN >= 4 * PREFAULT);
 
 /// The segment being written.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ pub(crate) struct Active {
     prepared_next: bool,
     /// Pages before this offset have been faulted in.
     prefaulted: usize,
+    /// How far the last sync had come that was seen here, and how many bytes it had made durable.
+    synced: usize,
+    stride: usize,
     /// The slot says `Clean`: before anything is appended, another must be durable.
     marked_clean: bool,
 }
@@ -44,6 +50,8 @@ impl Active {
             next_mark: writer.end(),
             prepared_next: false,
             prefaulted: usize::MAX,
+            synced: writer.end(),
+            stride: 0,
             marked_clean: true,
             from: segment.extent(),
             segment,
@@ -53,13 +61,14 @@ impl Active {
 
     /// Gives a prepared segment its place in the sequence: after record `base - 1`, which arrived at `last_time`. The slot
     /// that says so becomes durable with the first sync; should a power cut come before, nothing in it had been
-    /// acknowledged as durable.
+    /// acknowledged as durable. `stride` is that of the segment before.
     pub(crate) fn started(
         place: &Place<'_>,
         prepared: Prepared,
         base: u64,
         last_time: Timestamp,
         trim: u64,
+        stride: usize,
     ) -> Result<Self, AppendError> {
         let Prepared { path, identity, file, map } = prepared;
         let extent = Extent::empty(base, last_time);
@@ -84,6 +93,8 @@ impl Active {
             next_mark: HEADER_LEN,
             prepared_next: false,
             prefaulted: HEADER_LEN + PREFAULT,
+            synced: HEADER_LEN,
+            stride,
             marked_clean: false,
             from: extent,
             segment: Arc::new(segment),
@@ -165,7 +176,13 @@ impl Active {
 
     /// Faulting pages in ahead makes them dirty, so each sync writes them: that pays only between rare syncs.
     pub(crate) fn is_rarely_synced(&self) -> bool {
-        self.writer.end() - self.segment.durable_end().min(self.writer.end()) >= PREFAULT
+        let since = self.writer.end() - self.segment.durable_end().min(self.writer.end());
+        since >= PREFAULT || self.stride >= LONG_RUN
+    }
+
+    /// How many bytes the last sync made durable.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
     }
 
     /// Whether it is time to prepare the next segment. Says so once.
@@ -178,7 +195,19 @@ impl Active {
     /// The pages to fault in now, if the writer has come near to the end of those that are.
     pub(crate) fn prefault_due(&mut self) -> Option<(Arc<Region>, Range<usize>)> {
         let end = self.writer.end();
-        if self.prefaulted >= self.writer.region().capacity() || end + PREFAULT / 2 <= self.prefaulted {
+        if self.prefaulted >= self.writer.region().capacity() {
+            return None;
+        }
+        let durable = self.segment.durable_end();
+        if durable != self.synced {
+            self.stride = durable.saturating_sub(self.synced);
+            self.synced = durable;
+            if self.stride >= LONG_RUN {
+                // The kernel has made them clean, and would be told of the first store to each again.
+                self.prefaulted = end;
+            }
+        }
+        if end + PREFAULT / 2 <= self.prefaulted {
             return None;
         }
         let from = self.prefaulted.max(end);

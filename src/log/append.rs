@@ -206,7 +206,8 @@ impl Appender {
         let ready = place.preparation.is_ready(&wanted) || self.active.is_none();
         let started = Instant::now();
         let prepared = self.next_segment(place, wanted)?;
-        let fresh = Active::started(place, prepared, self.next, self.last_time, self.trim)?;
+        let stride = self.active.as_ref().map_or(0, Active::stride);
+        let fresh = Active::started(place, prepared, self.next, self.last_time, self.trim, stride)?;
         let capacity = fresh.segment().identity().capacity;
         // The new segment is in the list before the old one says that it is at its end.
         place.list.push(Arc::clone(fresh.segment()));

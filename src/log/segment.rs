@@ -17,6 +17,9 @@ use super::header::{HEADER_LEN, IDENTITY_LEN, Identity, PAGE, SLOT_OFFSET, Signa
 use super::index::{self, Mark, STRIDE, SparseIndex};
 use super::options::Context;
 
+/// Frames of so many bytes are written before they are synced.
+pub(crate) const LONG_RUN: usize = 4 * 1024 * 1024;
+
 /// How far a segment goes: after which offset, number and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -219,6 +222,9 @@ impl Segment {
     ) -> io::Result<()> {
         let file = self.file(context)?;
         let generation = self.durability.lock().slot.generation;
+        if state == SlotState::Open {
+            self.write_back_long_run(extent.end)?;
+        }
         file.sync_data()?;
         self.durable_end.fetch_max(extent.end, Ordering::AcqRel);
         let mut durability = self.durability.lock();
@@ -238,6 +244,21 @@ impl Segment {
             trim: trim.max(durability.slot.trim),
         };
         durability.write_slot(&*file, slot, self.signature)
+    }
+
+    /// A sync takes the pages that were faulted in ahead of the writer away from it, from when it begins until it has ended
+    /// and they are faulted in again. So that it ends soon, most of a long run of frames is written before it begins. A failure
+    /// of this is one of the sync: the kernel may not report it again.
+    fn write_back_long_run(&self, end: usize) -> io::Result<()> {
+        let start = self.durable_end();
+        if end.saturating_sub(start) < LONG_RUN {
+            return Ok(());
+        }
+        let region = match &*self.mapped.lock() {
+            Mapped::Live(region) => Arc::clone(region),
+            Mapped::OnDemand(_) => return Ok(()),
+        };
+        region.mapping().write_back(start..end)
     }
 
     /// Makes the slot durable too. With `SlotState::Sealed` or `Clean` in it, nothing is left to sync, and the file

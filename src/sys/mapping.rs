@@ -68,6 +68,15 @@ impl Mapping {
         }
     }
 
+    /// Has what was stored in `range` written to the disk, and waits for it.
+    pub(crate) fn write_back(&self, range: Range<usize>) -> io::Result<()> {
+        let end = range.end.min(self.len());
+        match end.checked_sub(range.start).filter(|&len| len > 0) {
+            Some(len) => self.raw.flush_range(range.start, len),
+            None => Ok(()),
+        }
+    }
+
     /// Leaves the mapping out of core dumps, which would otherwise contain the whole log.
     pub(crate) fn advise_dont_dump(&self) -> io::Result<()> {
         self.raw.advise(Advice::DontDump)
