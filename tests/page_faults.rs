@@ -29,14 +29,19 @@ fn pages_are_faulted_in_ahead_of_the_writer_also_after_a_sync() {
         faults
     };
     // Nobody knows yet how often there will be a sync.
-    (0..32).for_each(|_| drop(put(256)));
+    for _ in 0..32 {
+        put(256);
+    }
     let pages = 256 / 4;
-    assert!(put(256) < pages / 4, "not faulted in ahead");
+    let ahead = put(256);
+    assert!(ahead < pages / 4, "{ahead} of {pages} pages were not faulted in ahead");
     stream.sync().unwrap();
     // The first to come by finds that there was one.
     put(4);
-    assert!(put(256) < pages / 4, "not faulted in again after a sync");
-    assert!(put(256) < pages / 4, "not faulted in ahead soon after a sync");
+    let again = put(256);
+    assert!(again < pages / 4, "{again} of {pages} pages were not faulted in again after a sync");
+    let soon = put(256);
+    assert!(soon < pages / 4, "{soon} of {pages} pages were not faulted in ahead soon after a sync");
     store.close().unwrap();
 }
 
