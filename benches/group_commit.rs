@@ -115,7 +115,7 @@ fn share(threads: u64, count: u64, append: impl Fn() + Sync) -> Duration {
 }
 
 fn syncs(stream: &Stream) -> u64 {
-    stream.stats()[0].syncs
+    stream.stats().total.syncs
 }
 
 fn report(name: &str, records: u64, syncs: u64) {
