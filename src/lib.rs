@@ -81,7 +81,7 @@ mod consumer;
 mod error;
 mod events;
 mod log;
-#[cfg(any(feature = "arrow", feature = "line-protocol", feature = "measures"))]
+#[cfg(any(feature = "kpl", feature = "arrow", feature = "line-protocol", feature = "measures"))]
 mod payload;
 mod store;
 mod stream;

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use riverbed::kpl::{AggregatingSink, Aggregator, UnpackError, UserRecord, is_packed, unpack, unpack_within};
 use riverbed::testing::Disk;
-use riverbed::write::{BatchWriter, WriteOptions, WriteRecord};
+use riverbed::write::{BatchWriter, Outcome, Sink, WriteOptions, WriteRecord};
 use riverbed::{
-    HashKey, HashKeyRange, Maintenance, OwnedRecord, Position, PutRecord, ReaderOptions, ShardFilter, Store,
-    Stream, StreamOptions,
+    Durability, HashKey, HashKeyRange, Maintenance, OwnedRecord, Position, PutRecord, ReaderOptions,
+    ShardFilter, Store, Stream, StreamOptions,
 };
 
 const GOLDEN: &[u8] = include_bytes!("golden/kpl.bin");
@@ -209,10 +209,130 @@ fn a_bad_key_fails_alone() {
     let stream = stream(1);
     let mut sink = AggregatingSink::new(stream.clone());
     let batch = ["a", "", "b"].map(|key| WriteRecord::new(key, "x")).to_vec();
-    let outcomes = riverbed::write::Sink::write(&mut sink, &batch);
-    let accepted: Vec<_> =
-        outcomes.iter().map(|outcome| matches!(outcome, riverbed::write::Outcome::Accepted(_))).collect();
+    let outcomes = sink.write(&batch);
+    let accepted: Vec<_> = outcomes.iter().map(|outcome| matches!(outcome, Outcome::Accepted(_))).collect();
     assert_eq!(accepted, [true, false, true]);
     stream.put_record(&PutRecord::new("c", b"y")).unwrap();
     assert_eq!(read_all(&stream).len(), 3);
+}
+
+/// Guards against an acknowledgement that promises more than the packed record does.
+#[test]
+fn packed_records_are_as_durable_as_what_is_in_them() {
+    let disk = Disk::new();
+    let options = || {
+        let options = Store::options().storage(&disk).maintenance(Maintenance::Manual);
+        options.durability(Durability::Buffered)
+    };
+    let store = options().open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    let mut sink = AggregatingSink::new(stream.clone());
+    let record = |number: usize| WriteRecord::new("k", number.to_string());
+    let unsynced = |stream: &Stream| stream.stats()[0].unsynced;
+    assert_eq!(written(&mut sink, &[record(0), record(1)]), 2);
+    assert_eq!(unsynced(&stream), 1, "one packed record, not yet on disk");
+    let batch = [record(2), record(3).durability(Durability::Immediate), record(4)];
+    assert_eq!(written(&mut sink, &batch), 3);
+    assert_eq!(unsynced(&stream), 0);
+    let numbers: Vec<_> = read_all(&stream)
+        .iter()
+        .flat_map(|record| unpack(record).unwrap())
+        .map(|record| String::from_utf8(record.data().to_vec()).unwrap())
+        .collect();
+    assert_eq!(numbers, ["0", "1", "2", "3", "4"]);
+}
+
+/// How many of a batch the sink accepts.
+fn written(sink: &mut AggregatingSink, batch: &[WriteRecord]) -> usize {
+    let outcomes = sink.write(batch);
+    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(_))).count()
+}
+
+/// Guards against packing more than a record may have, which would lose everything that is in it.
+#[test]
+fn nothing_is_packed_that_is_longer_than_a_record_may_be() {
+    const MIB: usize = 1 << 20;
+    let stream = stream(1);
+    let mut sink = AggregatingSink::new(stream.clone()).max_len(usize::MAX);
+    let batch: Vec<_> =
+        [6, 3, 6, 11, 1].map(|mib| WriteRecord::new("k", vec![mib; usize::from(mib) * MIB])).into();
+    let outcomes = sink.write(&batch);
+    let rejected: Vec<_> = outcomes.iter().map(|outcome| matches!(outcome, Outcome::Rejected(_))).collect();
+    assert_eq!(rejected, [false, false, false, true, false], "a record of 11 MiB fails alone");
+    let found: Vec<_> = read_all(&stream).iter().map(|record| unpack(record).unwrap().len()).collect();
+    assert_eq!(found, [2, 1, 1]);
+}
+
+/// On a disk that fills and empties, in a stream with limits, by way of the writer's retries.
+#[cfg(all(feature = "limits", feature = "line-protocol"))]
+#[test]
+fn packed_points_land_once_and_in_order_on_a_full_disk_and_through_limits() {
+    use riverbed::line_protocol::FieldValueRef;
+    use riverbed::point::{Point, PointDecoder, PointEncoder, PointOptions};
+    use riverbed::testing::ManualClock;
+    use riverbed::{Limits, PutError, Timestamp};
+
+    let disk = Disk::new();
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
+    let store = Store::options()
+        .storage(&disk)
+        .clock(clock.clone())
+        .maintenance(Maintenance::Manual)
+        .segment_len(64 * 1024, 128 * 1024)
+        .limits(Limits::NONE.records_in(20))
+        .open("data")
+        .unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(3)).unwrap();
+    let refusals = std::sync::Arc::new(std::sync::Mutex::new((0, 0)));
+    let (count, room) = (std::sync::Arc::clone(&refusals), disk.clone());
+    let second = std::time::Duration::from_secs(1);
+    let options = WriteOptions::new().batch_size(100).max_items(500).max_retries(10_000);
+    let writer = BatchWriter::builder(AggregatingSink::new(stream.clone()).max_len(1000))
+        .options(options.max_retry_time(second * 1_000_000).max_close_wait(second * 1_000_000))
+        .seed(1)
+        .on_retry(move |retry| {
+            let mut count = count.lock().unwrap();
+            match retry.error {
+                PutError::StorageFull { .. } => {
+                    count.0 += 1;
+                    room.set_capacity((count.0 % 3 != 0).then_some(0));
+                }
+                PutError::ThroughputExceeded { .. } => count.1 += 1,
+                error => panic!("{error}"),
+            }
+        })
+        .on_error(|lost| panic!("{lost:?}"))
+        .start_manual(clock.clone());
+    let encoder = PointEncoder::new(PointOptions::new()).clock(clock);
+    for number in 0..8000_i64 {
+        if number % 800 == 0 {
+            disk.set_capacity(Some(disk.used()));
+        }
+        let point = Point::new("m").tag("series", (number % 20).to_string()).field("number", number);
+        writer.write(encoder.encode(&point).unwrap()).unwrap();
+    }
+    writer.close().unwrap();
+    assert_eq!(writer.stats().written, 8000, "{:?}", writer.stats());
+    let (full, throttled) = *refusals.lock().unwrap();
+    assert!(full > 5 && throttled > 20, "{full} times full, {throttled} times throttled");
+
+    let mut next: BTreeMap<String, i64> = BTreeMap::new();
+    let (mut decoder, mut packed) = (PointDecoder::new(), 0);
+    for record in read_all(&stream) {
+        for record in unpack(&record).unwrap() {
+            packed += usize::from(record.is_packed());
+            let stored = decoder.decode_user_record(&record).unwrap();
+            assert_eq!(stored.sequence_number(), record.sequence_number());
+            let Some(FieldValueRef::Integer(number)) = stored.point().field("number") else {
+                panic!("{record:?}")
+            };
+            let series = stored.point().series_key().to_string();
+            let expected = next.entry(series).or_insert(number % 20);
+            assert_eq!(number, *expected);
+            *expected += 20;
+        }
+    }
+    assert_eq!(next.len(), 20);
+    assert!(next.into_values().all(|next| next >= 8000), "something is missing");
+    assert!(packed > 6000, "only {packed} of the points were packed");
 }

@@ -33,8 +33,8 @@ impl Backoff {
             return None;
         }
         Some(match retry_after {
-            Some(asked) if !asked.is_zero() => asked.saturating_add(self.jitter(options)),
-            _ => exponential(options, retry, self.rng.f64()),
+            Some(asked) => asked.saturating_add(self.jitter(options)),
+            None => exponential(options, retry, self.rng.f64()),
         })
     }
 }
@@ -125,6 +125,7 @@ mod tests {
         let mut backoff = Backoff::new(Some(1));
         let asked = Some(SECOND * 500);
         assert_eq!(backoff.delay(&options, 1, SECOND, asked), asked);
+        assert_eq!(backoff.delay(&options, 1, SECOND, Some(Duration::ZERO)), Some(Duration::ZERO), "at once");
         let options = options.jitter_interval(SECOND * 2);
         let mut distinct = std::collections::BTreeSet::new();
         for _ in 0..50 {

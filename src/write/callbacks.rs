@@ -23,7 +23,7 @@ pub struct Retry<'a, I, E> {
     pub items: &'a [I],
     /// Why the sink did not take the first of them.
     pub error: &'a E,
-    /// Which retry this will be, counted from 1.
+    /// Which retry this will be, counted from 1; from 1 again when the sink asks for time but takes what it can.
     pub retry: u32,
     /// How long from now it will be.
     pub delay: Duration,

@@ -123,6 +123,19 @@ impl<S: Sink> Shared<S> {
         item.take().map(|item| Err(NotWritten { item, reason: refused }))
     }
 
+    /// Reports a loss of which nobody has heard.
+    pub(crate) fn report_later(&self, lost: Lost<S>) {
+        let mut state = self.state.lock();
+        state.orphans.push(lost);
+        self.signal(&mut state);
+        // A writer that has ended does nothing by itself any more.
+        let by_itself = !state.schedule.is_finished() || state.is_driven_here();
+        drop(state);
+        if !by_itself {
+            self.run_due();
+        }
+    }
+
     /// Whether this thread runs the engine just now: then it must not wait for it.
     pub(crate) fn is_driven_here(&self) -> bool {
         self.state.lock().is_driven_here()
@@ -167,11 +180,7 @@ impl<S: Sink> Shared<S> {
         if state.signals != signals {
             return;
         }
-        let until = match (&self.pace, due) {
-            (Pace::Thread { start }, Some(due)) => start.checked_add(due.since(Timestamp::EPOCH)),
-            _ => None,
-        };
-        match until {
+        match due.and_then(|due| self.pace.instant(due)) {
             Some(until) => drop(self.wake.wait_until(&mut state, until)),
             None => self.wake.wait(&mut state),
         }

@@ -76,10 +76,16 @@ impl<S: Sink> Engine<S> {
             return self.settle(shared, sort::lose_all(batch, &Reason::SinkPanicked), None);
         };
         let now = shared.pace.now();
-        let retry = batch.retries.saturating_add(1);
-        let delay = sort::retry_after(&outcomes)
-            .and_then(|asked| self.backoff.delay(&shared.options, retry, now.since(batch.started), asked));
-        let sorted = sort::sort(batch, outcomes, delay.is_some(), &Reason::NoAnswer);
+        let accepted = sort::accepted(&outcomes).saturating_add(shared.state.lock().schedule.stats.written);
+        let asked = sort::retry_after(&outcomes);
+        // A sink that asks for time and takes what it can is busy and does not fail: that is no retry to count.
+        let busy = asked.flatten().is_some() && accepted > batch.accepted_before;
+        let retry = if busy { 1 } else { batch.retries.saturating_add(1) };
+        let elapsed = now.since(batch.started);
+        let delay = asked.and_then(|asked| self.backoff.delay(&shared.options, retry, elapsed, asked));
+        let mut sorted = sort::sort(batch, outcomes, delay.is_some(), &Reason::NoAnswer);
+        sorted.again.retries = retry;
+        sorted.again.accepted_before = accepted;
         if let (Some(delay), Some(error)) = (delay, &sorted.first_error)
             && let Some(callback) = &mut self.callbacks.retry
         {

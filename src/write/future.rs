@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::driver::Shared;
-use super::not_written::{FlushError, NotWritten};
+use super::not_written::{FlushError, NotWritten, Reason};
 use super::schedule::{FlushTicket, WriteTicket};
 use super::sink::Sink;
 use super::ticket::Ticket;
@@ -18,6 +18,8 @@ pub struct WriteFuture<S: Sink> {
     /// The item, until the writer has it.
     item: Option<S::Item>,
     ticket: WriteTicket<S>,
+    /// Whether it was polled: then it is heard of whatever becomes of it.
+    polled: bool,
 }
 
 /// Resolves once everything that was written before is durable or reported; see
@@ -29,7 +31,7 @@ pub struct FlushFuture<S: Sink> {
 
 impl<S: Sink> WriteFuture<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, item: S::Item) -> Self {
-        Self { shared, item: Some(item), ticket: Arc::new(Ticket::new()) }
+        Self { shared, item: Some(item), ticket: Arc::new(Ticket::new()), polled: false }
     }
 }
 
@@ -46,7 +48,8 @@ impl<S: Sink> Future for WriteFuture<S> {
     type Output = Result<S::Ack, NotWritten<S::Item, S::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, item, ticket } = &mut *self;
+        let Self { shared, item, ticket, polled } = &mut *self;
+        *polled = true;
         if item.is_some() {
             match shared.poll_push(item, ticket, context) {
                 Poll::Ready(Ok(())) => {}
@@ -59,12 +62,16 @@ impl<S: Sink> Future for WriteFuture<S> {
 }
 
 impl<S: Sink> Drop for WriteFuture<S> {
-    /// The writer keeps the item if it has it. Should it be lost, the error callback is told, for nobody else is there.
+    /// The writer keeps the item if it has it. Should it be lost, or should there have been no room for it until now, the
+    /// error callback is told, for nobody else is there.
     fn drop(&mut self) {
-        if let Some(Err(lost)) = self.ticket.abandon() {
-            let mut state = self.shared.state.lock();
-            state.orphans.push(lost);
-            self.shared.signal(&mut state);
+        let without_room = self.item.take().filter(|_| self.polled);
+        let lost = match self.ticket.abandon() {
+            Some(Err(lost)) => Some(lost),
+            _ => without_room.map(|item| NotWritten { item, reason: Reason::QueueFull }),
+        };
+        if let Some(lost) = lost {
+            self.shared.report_later(lost);
         }
     }
 }

@@ -52,5 +52,7 @@ pub use options::{OnFull, WriteOptions};
 pub use record::WriteRecord;
 pub use sink::{Item, Outcome, Sink};
 pub use stats::WriterStats;
+#[cfg(feature = "kpl")]
+pub(crate) use stream_sink::outcomes;
 pub use timer::Timer;
 pub use writer::BatchWriter;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::log::durability::Durability;
 use crate::stream::hash_key::HashKey;
 use crate::stream::put::PutRecord;
 
@@ -21,6 +22,7 @@ pub struct WriteRecord {
     data: Bytes,
     metadata: Bytes,
     explicit_hash_key: Option<HashKey>,
+    durability: Option<Durability>,
 }
 
 impl WriteRecord {
@@ -32,6 +34,7 @@ impl WriteRecord {
             data: data.into(),
             metadata: Bytes::new(),
             explicit_hash_key: None,
+            durability: None,
         }
     }
 
@@ -49,6 +52,13 @@ impl WriteRecord {
         self
     }
 
+    /// As [`PutRecord::durability`]. The strictest of a batch holds for all of its records that go to the same shard.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
     /// The partition key to be stored.
     pub fn partition_key(&self) -> &str {
         &self.partition_key
@@ -59,12 +69,30 @@ impl WriteRecord {
         &self.data
     }
 
-    pub(crate) fn as_put(&self) -> PutRecord<'_> {
-        let record = PutRecord::new(&self.partition_key, &self.data).metadata(&self.metadata);
-        match self.explicit_hash_key {
-            Some(hash_key) => record.explicit_hash_key(hash_key),
-            None => record,
+    /// A copy of a record; but it is put without regard to a sequence number that it is to be above.
+    #[cfg(feature = "line-protocol")]
+    pub(crate) fn copied(record: &PutRecord<'_>) -> Self {
+        Self {
+            metadata: Bytes::copy_from_slice(record.metadata),
+            explicit_hash_key: record.explicit_hash_key,
+            durability: record.durability,
+            ..Self::new(record.partition_key(), Bytes::copy_from_slice(record.data))
         }
+    }
+
+    pub(crate) fn as_put(&self) -> PutRecord<'_> {
+        PutRecord {
+            explicit_hash_key: self.explicit_hash_key,
+            durability: self.durability,
+            ..PutRecord::new(&self.partition_key, &self.data).metadata(&self.metadata)
+        }
+    }
+}
+
+impl<K: Into<String>, D: Into<Bytes>> From<(K, D)> for WriteRecord {
+    /// A partition key and data.
+    fn from((partition_key, data): (K, D)) -> Self {
+        Self::new(partition_key, data)
     }
 }
 

@@ -37,7 +37,11 @@ pub(crate) struct Batch<S: Sink> {
     pub(crate) items: Vec<S::Item>,
     pub(crate) tags: Vec<Tag<S>>,
     /// How often it was given to the sink before.
+    pub(crate) attempts: u32,
+    /// How often it was tried again, as far as that counts.
     pub(crate) retries: u32,
+    /// How many items the sink had accepted when the batch was last given to it.
+    pub(crate) accepted_before: u64,
     /// When it was first given to the sink.
     pub(crate) started: Timestamp,
 }
@@ -228,21 +232,23 @@ impl<S: Sink> Schedule<S> {
                 }
             }
         }
-        (!items.is_empty()).then_some(Batch { items, tags, retries: 0, started: now })
+        (!items.is_empty()).then_some(self.batch(items, tags, now))
+    }
+
+    fn batch(&self, items: Vec<S::Item>, tags: Vec<Tag<S>>, started: Timestamp) -> Batch<S> {
+        Batch { items, tags, attempts: 0, retries: 0, accepted_before: self.stats.written, started }
     }
 
     /// The parked batch that has been due for longest.
     fn retry(&mut self, now: Timestamp) -> Work<S> {
         let longest = self.parked.iter().min_by_key(|(_, parked)| parked.due).map(|(number, _)| *number);
-        let Some(Parked { mut batch, followers, .. }) =
-            longest.and_then(|number| self.parked.remove(&number))
+        let Some(Parked { batch, followers, .. }) = longest.and_then(|number| self.parked.remove(&number))
         else {
             return Work::Wait(Some(now));
         };
         for item in &batch.items {
             self.held.remove(item.key());
         }
-        batch.retries += 1;
         // Nothing is taken from the queue while the batch is under way. What is parked again holds them back again.
         self.requeue(followers);
         Work::Write(batch)
@@ -278,8 +284,8 @@ impl<S: Sink> Schedule<S> {
             self.requeue(followers);
         }
         self.awaited = 0;
-        let (items, tags) = self.queue.drain(..).unzip();
-        Batch { items, tags, retries: 0, started: now }
+        let (items, tags) = std::mem::take(&mut self.queue).into_iter().unzip();
+        self.batch(items, tags, now)
     }
 
     /// Everything is settled, and nothing will come.

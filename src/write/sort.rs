@@ -32,6 +32,11 @@ pub(crate) fn retry_after<A, E>(outcomes: &[Outcome<A, E>]) -> Option<Option<Dur
     asked.max()
 }
 
+/// How many items the sink has accepted.
+pub(crate) fn accepted<A, E>(outcomes: &[Outcome<A, E>]) -> u64 {
+    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(_))).count() as u64
+}
+
 /// Sorts a batch by the sink's answers. `retry` says whether its retries are not used up; `unanswered` what is wrong with
 /// items that have no answer.
 pub(crate) fn sort<S: Sink>(
@@ -40,12 +45,13 @@ pub(crate) fn sort<S: Sink>(
     retry: bool,
     unanswered: &Reason<S::Error>,
 ) -> Sorted<S> {
-    let Batch { items, tags, retries, started } = batch;
+    let Batch { items, tags, attempts, retries, accepted_before, started } = batch;
+    let attempts = attempts.saturating_add(1);
     let mut sorted = Sorted {
         written: Vec::new(),
         lost: Vec::new(),
         awaited: Vec::new(),
-        again: Batch { items: Vec::new(), tags: Vec::new(), retries, started },
+        again: Batch { items: Vec::new(), tags: Vec::new(), attempts, retries, accepted_before, started },
         first_error: None,
         settled_bytes: 0,
         accepted: 0,
@@ -69,9 +75,7 @@ pub(crate) fn sort<S: Sink>(
                 sorted.again.tags.push(tag);
                 continue;
             }
-            Some(Outcome::Retry { error, retry_after }) => {
-                Reason::GaveUp { attempts: retries.saturating_add(1), retry_after, error }
-            }
+            Some(Outcome::Retry { error, retry_after }) => Reason::GaveUp { attempts, retry_after, error },
             Some(Outcome::Rejected(error)) => Reason::Rejected(error),
             None => unanswered.clone(),
         };

@@ -1,10 +1,12 @@
 //! A stream as the sink of a writer.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::store::stream_handle::Stream;
 use crate::stream::error::PutError;
 use crate::stream::put::{Put, PutRecord};
+use crate::stream::shard_id::ShardId;
 
 use super::record::WriteRecord;
 use super::sink::{Outcome, Sink};
@@ -17,7 +19,7 @@ impl Sink for Stream {
 
     fn write(&mut self, batch: &[WriteRecord]) -> Vec<Outcome<Put, PutError>> {
         let records: Vec<PutRecord<'_>> = batch.iter().map(WriteRecord::as_put).collect();
-        self.put_records_in_order(&records).into_results().into_iter().map(Outcome::of_put).collect()
+        outcomes(self.put_records_in_order(&records).into_results())
     }
 
     fn flush(&mut self) -> Result<(), PutError> {
@@ -25,19 +27,38 @@ impl Sink for Stream {
     }
 }
 
-impl Outcome<Put, PutError> {
-    /// What a put's result means to a writer.
-    pub(crate) fn of_put(result: Result<Put, PutError>) -> Self {
-        match result {
-            Ok(put) => Self::Accepted(put),
-            Err(error @ PutError::ThroughputExceeded { retry_after, .. }) => {
-                Self::Retry { error, retry_after: Some(retry_after) }
-            }
-            // There is nothing to wait for.
-            Err(error @ PutError::Moved { .. }) => Self::Retry { error, retry_after: Some(Duration::ZERO) },
-            Err(error) if is_worth_retrying(&error) => Self::Retry { error, retry_after: None },
-            Err(error) => Self::Rejected(error),
+/// A shard's limits are for a second, and after one it takes as much as it ever does.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the results of puts mean to a writer.
+pub(crate) fn outcomes(results: Vec<Result<Put, PutError>>) -> Vec<Outcome<Put, PutError>> {
+    let mut throttled: HashMap<ShardId, u32> = HashMap::new();
+    for result in &results {
+        if let Err(PutError::ThroughputExceeded { shard_id, .. }) = result {
+            *throttled.entry(*shard_id).or_default() += 1;
         }
+    }
+    results.into_iter().map(|result| outcome(result, &throttled)).collect()
+}
+
+/// `throttled` says how many records each shard has refused for the time being.
+fn outcome(result: Result<Put, PutError>, throttled: &HashMap<ShardId, u32>) -> Outcome<Put, PutError> {
+    match result {
+        Ok(put) => Outcome::Accepted(put),
+        Err(error) if is_worth_retrying(&error) => {
+            let retry_after = match &error {
+                // That is when the shard takes the first of them; to come back for each one would be a waste.
+                PutError::ThroughputExceeded { shard_id, retry_after } => {
+                    let refused = throttled.get(shard_id).copied().unwrap_or(1);
+                    Some(retry_after.saturating_mul(refused).min(LONGEST_PAUSE).max(*retry_after))
+                }
+                // There is nothing to wait for.
+                PutError::Moved { .. } => Some(Duration::ZERO),
+                _ => None,
+            };
+            Outcome::Retry { error, retry_after }
+        }
+        Err(error) => Outcome::Rejected(error),
     }
 }
 
@@ -72,7 +93,6 @@ mod tests {
     use crate::error::{IoError, SyncError};
     use crate::stream::partition_key::PartitionKeyError;
     use crate::stream::sequence_number::SequenceNumber;
-    use crate::stream::shard_id::ShardId;
 
     #[test]
     fn only_what_passes_and_was_not_written_is_tried_again() {

@@ -43,4 +43,12 @@ impl Pace {
             Self::Manual(timer) => timer.now(),
         }
     }
+
+    /// When a thread is to stop waiting for this time; `None` for never.
+    pub(crate) fn instant(&self, time: Timestamp) -> Option<Instant> {
+        match self {
+            Self::Thread { start } => start.checked_add(time.since(Timestamp::EPOCH)),
+            Self::Manual(_) => None,
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! A writer, as its users hold it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use parking_lot::Mutex;
+
+use crate::sys::clock::Timestamp;
 
 use super::builder::WriterBuilder;
 use super::driver::Shared;
@@ -32,11 +33,13 @@ use super::timer::Pace;
 pub struct BatchWriter<S: Sink> {
     shared: Arc<Shared<S>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Until when closing may take, once it was asked for.
+    closing: OnceLock<Timestamp>,
 }
 
 impl<S: Sink> BatchWriter<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, thread: Option<JoinHandle<()>>) -> Self {
-        Self { shared, thread: Mutex::new(thread) }
+        Self { shared, thread: Mutex::new(thread), closing: OnceLock::new() }
     }
 
     /// A writer to this sink, to be given options and callbacks and to be started.
@@ -44,14 +47,14 @@ impl<S: Sink> BatchWriter<S> {
         WriterBuilder::new(sink)
     }
 
-    /// Takes an item, to be written with a batch. What becomes of it the callbacks tell. When as much waits as may wait,
+    /// Takes an item, or what can be made one, to be written with a batch. What becomes of it the callbacks tell. When as much waits as may wait,
     /// this blocks or fails, as [`OnFull`](super::OnFull) says.
     ///
     /// # Errors
     ///
     /// [`Reason::QueueFull`] or [`Reason::Closed`], with the item.
-    pub fn write(&self, item: S::Item) -> Result<(), NotWritten<S::Item, S::Error>> {
-        self.shared.push(item, None)
+    pub fn write(&self, item: impl Into<S::Item>) -> Result<(), NotWritten<S::Item, S::Error>> {
+        self.shared.push(item.into(), None)
     }
 
     /// Writes an item and waits until the sink has it. It is sent at once, together with what waits before it, and tried
@@ -60,7 +63,8 @@ impl<S: Sink> BatchWriter<S> {
     /// # Errors
     ///
     /// [`NotWritten`], with the item.
-    pub fn write_sync(&self, item: S::Item) -> Result<S::Ack, NotWritten<S::Item, S::Error>> {
+    pub fn write_sync(&self, item: impl Into<S::Item>) -> Result<S::Ack, NotWritten<S::Item, S::Error>> {
+        let item = item.into();
         if self.shared.is_driven_here() {
             return Err(NotWritten { item, reason: Reason::QueueFull });
         }
@@ -71,8 +75,8 @@ impl<S: Sink> BatchWriter<S> {
 
     /// As [`write_sync`](Self::write_sync), for any `async` runtime: the writer's thread wakes the task. Nothing happens
     /// before the future is polled; once it was, dropping it does not take the item back.
-    pub fn write_async(&self, item: S::Item) -> WriteFuture<S> {
-        WriteFuture::new(Arc::clone(&self.shared), item)
+    pub fn write_async(&self, item: impl Into<S::Item>) -> WriteFuture<S> {
+        WriteFuture::new(Arc::clone(&self.shared), item.into())
     }
 
     /// Waits until everything that was written before is durable or has been reported as not written. That takes as long
@@ -95,13 +99,14 @@ impl<S: Sink> BatchWriter<S> {
 
     /// Takes no more items, writes those that wait, makes them durable and ends the thread. This takes at most
     /// [`max_close_wait`](super::WriteOptions::max_close_wait), unless the sink is busy for longer; what is left then is
-    /// reported as not written. Closing again does nothing.
+    /// reported as not written. Closing again only waits for the rest of that time.
     ///
     /// # Errors
     ///
     /// [`FlushError`]. The writer is closed all the same.
     pub fn close(&self) -> Result<(), FlushError<S::Error>> {
-        let until = self.shared.pace.now().saturating_add(self.shared.options.max_close_wait);
+        let latest = || self.shared.pace.now().saturating_add(self.shared.options.max_close_wait);
+        let until = *self.closing.get_or_init(latest);
         let ticket = self.ask(|schedule| schedule.close(until));
         // Nobody is to wait for room any more.
         self.shared.tell_producers();
@@ -110,7 +115,7 @@ impl<S: Sink> BatchWriter<S> {
         }
         match &self.shared.pace {
             Pace::Manual(_) => self.wait(&ticket),
-            Pace::Thread { .. } => self.wait_for_end(&ticket),
+            Pace::Thread { .. } => self.wait_for_end(&ticket, until),
         }
     }
 
@@ -150,9 +155,9 @@ impl<S: Sink> BatchWriter<S> {
     fn wait_for_end(
         &self,
         ticket: &Ticket<Result<(), FlushError<S::Error>>>,
+        until: Timestamp,
     ) -> Result<(), FlushError<S::Error>> {
-        let deadline = Instant::now().checked_add(self.shared.options.max_close_wait);
-        let result = match ticket.wait_until(deadline) {
+        let result = match ticket.wait_until(self.shared.pace.instant(until)) {
             Some(result) => result,
             // The thread is about to give up what is left, unless the sink or a callback keeps it.
             None => match self.shared.engine.try_lock() {

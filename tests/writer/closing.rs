@@ -162,6 +162,7 @@ fn closing_gives_up_on_a_sink_that_hangs_and_it_is_heard_of_later() {
     writer.write(item("a", 1)).unwrap();
     let error = writer.close().unwrap_err();
     assert!(matches!(error, FlushError::TimedOut { items: 2 }), "{error:?}");
+    assert!(matches!(writer.close(), Err(FlushError::TimedOut { items: 2 })), "the time is over");
     drop(writer);
     drop(release);
     assert_eq!(told.iter().collect::<Vec<_>>(), [0, 101]);

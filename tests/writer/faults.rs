@@ -1,4 +1,4 @@
-//! A stream as the sink, on a disk that fills and empties and loses its power.
+//! A stream as the sink: its disk fills and empties and loses its power, its shards are split and merged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use riverbed::testing::{Disk, ManualClock};
 use riverbed::write::{BatchWriter, NotWritten, Outcome, Reason, Sink, WriteOptions, WriteRecord};
 use riverbed::{
-    Durability, Maintenance, Position, Put, PutError, Store, StoreOptions, Stream, StreamOptions,
+    Clock, Durability, Maintenance, Position, Put, PutError, ShardFilter, Store, StoreOptions, Stream,
+    StreamOptions,
 };
 
 use super::support::SECOND;
@@ -33,7 +34,8 @@ fn record(number: u32, rng: &mut fastrand::Rng) -> WriteRecord {
 /// The numbers of the records in the stream, by key, in their order.
 fn stored(stream: &Stream) -> BTreeMap<String, Vec<u32>> {
     let mut stored: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for shard in stream.shards() {
+    // Parents come before their children.
+    for shard in stream.list_shards(ShardFilter::All) {
         let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
         while let Some(record) = reader.next().unwrap() {
             let number = u32::from_le_bytes(record.data()[..4].try_into().unwrap());
@@ -99,9 +101,23 @@ impl Sink for Unreliable {
     }
 }
 
+/// Splits a shard, or merges two.
+fn reshard(stream: &Stream, rng: &mut fastrand::Rng) {
+    let shards = stream.shards();
+    let index = rng.usize(..shards.len());
+    match shards.get(index + 1) {
+        Some(next) if rng.bool() => drop(stream.merge_shards(shards[index].id, next.id).unwrap()),
+        _ => {
+            let range = shards[index].range;
+            let half = (range.end.as_u128() - range.start.as_u128()) / 2;
+            stream.split_shard(shards[index].id, (range.start.as_u128() + half).into()).unwrap();
+        }
+    }
+}
+
 #[test]
 fn everything_lands_once_and_in_order_while_the_disk_fills_and_empties() {
-    let (mut throttled, mut partly) = (0, 0);
+    let (mut throttled, mut partly, mut resharded) = (0, 0, 0);
     for seed in 0..20 {
         let (disk, clock) = (Disk::new(), ManualClock::default());
         let store = options(&disk, &clock).open("data").unwrap();
@@ -133,6 +149,12 @@ fn everything_lands_once_and_in_order_while_the_disk_fills_and_empties() {
                 clock.advance(SECOND);
                 writer.run_due();
             }
+            if rng.u8(..100) == 0 {
+                let waiting = writer.stats().waiting_items;
+                disk.set_capacity(None);
+                reshard(&stream, &mut rng);
+                resharded += usize::from(waiting > 25);
+            }
         }
         writer.close().unwrap();
         assert_eq!(writer.stats().written, 600, "{:?}", writer.stats());
@@ -141,6 +163,7 @@ fn everything_lands_once_and_in_order_while_the_disk_fills_and_empties() {
         throttled += throttles;
         partly += parts;
     }
+    assert!(resharded > 20, "only {resharded} times were shards split or merged while much waited");
     assert!(throttled > 100, "the sink throttled only {throttled} times");
     assert!(partly > 20, "only {partly} batches found room for a part");
 }
@@ -208,6 +231,35 @@ fn what_was_flushed_survives_a_power_cut() {
         let durable = stored.values().flatten().filter(|number| **number < flushed).count();
         assert_eq!(durable, flushed as usize, "seed {seed}");
     }
+}
+
+/// More than the limits allow, for a while: it takes longer, and nothing is lost although every batch is refused more often
+/// than `max_retries`.
+#[cfg(feature = "limits")]
+#[test]
+fn a_stream_with_limits_takes_everything_in_its_own_time() {
+    let (disk, clock) = (Disk::new(), ManualClock::new(riverbed::Timestamp::from_millis(1_000_000)));
+    let limits = riverbed::Limits::NONE.records_in(100);
+    let store = options(&disk, &clock).limits(limits).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
+    let writer = BatchWriter::builder(stream.clone())
+        .on_error(|lost| panic!("{lost:?}"))
+        .options(WriteOptions::new().batch_size(100))
+        .start_manual(clock.clone());
+    let mut rng = fastrand::Rng::with_seed(3);
+    for number in 0..6000 {
+        writer.write(record(number, &mut rng)).unwrap();
+    }
+    let start = clock.now();
+    writer.close().unwrap();
+    assert_in_order(&stored(&stream), 0..6000);
+    // What the busier shard has got, at its rate; the first hundred go at once.
+    let most = stream.stats().iter().map(|stats| stats.records).max().unwrap();
+    let least = SECOND * u32::try_from(most - 100).unwrap() / 100;
+    let took = clock.now().since(start);
+    assert!(took >= least && took < least * 5 / 4, "{took:?} for what takes {least:?}");
+    let retries = writer.stats().retries;
+    assert!(retries < 60 * most / 100, "{retries} retries for {most} records");
 }
 
 #[test]

@@ -11,7 +11,14 @@ mod batching;
 mod callbacks;
 mod closing;
 mod faults;
+#[cfg(all(feature = "limits", feature = "line-protocol"))]
+mod full_tmpfs;
+#[cfg(all(feature = "limits", feature = "line-protocol"))]
+#[path = "../common/mount.rs"]
+mod mount;
 mod order;
+#[cfg(feature = "line-protocol")]
+mod points;
 mod retrying;
 mod support;
 mod waiting;

@@ -142,3 +142,42 @@ fn retries_can_be_switched_off() {
     let gave_up = Reason::GaveUp { attempts: 1, retry_after: None, error: Refused("busy") };
     assert_eq!(bench.lost(), [(0, gave_up)]);
 }
+
+/// A throttled sink takes a little at a time. That is no failure, and no item is given up for it before the time is over.
+#[test]
+fn retries_do_not_count_while_a_sink_that_asks_for_time_takes_what_it_can() {
+    let script = |batch: &[Numbered]| -> Vec<Answer> {
+        let ask = || Outcome::Retry { error: Refused("throttled"), retry_after: Some(SECOND * 3) };
+        batch
+            .iter()
+            .enumerate()
+            .map(|(at, item)| if at == 0 { Outcome::Accepted(item.number) } else { ask() })
+            .collect()
+    };
+    let bench = Bench::new(certain().max_retries(2), script);
+    for number in 0..20 {
+        bench.writer().write(item("a", number)).unwrap();
+    }
+    bench.writer().flush().unwrap();
+    assert_eq!((bench.lost(), bench.writer().stats().written), (vec![], 20));
+    assert_eq!(bench.writer().stats().retries, 19);
+    // The time does count.
+    let bench = Bench::new(certain().max_retries(2).max_retry_time(SECOND * 10), script);
+    for number in 0..20 {
+        bench.writer().write(item("a", number)).unwrap();
+    }
+    bench.writer().flush().unwrap();
+    assert_eq!((bench.lost().len(), bench.writer().stats().written), (15, 5));
+    // Without a word on time a sink that takes less and less is one that fails.
+    let script = |batch: &[Numbered]| -> Vec<Answer> {
+        let mut answers = later(batch);
+        answers[0] = Outcome::Accepted(batch[0].number);
+        answers
+    };
+    let bench = Bench::new(certain().max_retries(2), script);
+    for number in 0..20 {
+        bench.writer().write(item("a", number)).unwrap();
+    }
+    bench.writer().flush().unwrap();
+    assert_eq!((bench.lost().len(), bench.writer().stats().written), (17, 3));
+}

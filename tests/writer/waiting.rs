@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -166,11 +166,41 @@ fn a_future_that_is_dropped_leaves_its_item_and_the_callback_hears_of_its_loss()
         bench.writer().flush().unwrap();
         assert_eq!(bench.lost(), [(0, Reason::Rejected(Refused("bad")))]);
     }
+    // One that still waited for room is heard of, too.
+    let bench = Bench::new(WriteOptions::new().max_items(1), accepted);
+    bench.writer().write(item("a", 0)).unwrap();
+    let mut write = Box::pin(bench.writer().write_async(item("a", 1)));
+    assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(write);
+    bench.writer().flush().unwrap();
+    assert_eq!((bench.lost(), bench.writer().stats().written), (vec![(1, Reason::QueueFull)], 1));
     // One that was never polled has written nothing.
     let bench = Bench::new(WriteOptions::new(), accepted);
     drop(bench.writer().write_async(item("a", 0)));
     bench.writer().flush().unwrap();
     assert_eq!(bench.writer().stats().accepted, 0);
+}
+
+/// Its thread has ended by then, and nobody else would tell.
+#[test]
+fn a_future_that_is_dropped_after_the_end_is_heard_of() {
+    for threads in [false, true] {
+        let (tell, told) = mpsc::channel();
+        let (release, hang) = mpsc::channel::<()>();
+        let (builder, clock, _) = Bench::builder(move |batch: &[Numbered]| {
+            assert!(hang.recv().is_err());
+            batch.iter().map(|_| Outcome::Rejected(Refused("bad"))).collect()
+        });
+        let builder = builder.on_error(move |lost| tell.send(lost[0].item.number).unwrap());
+        let writer = if threads { builder.start().unwrap() } else { builder.start_manual(clock) };
+        let mut write = Box::pin(writer.write_async(item("a", 7)));
+        assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(release);
+        writer.close().unwrap();
+        assert!(told.try_recv().is_err(), "its future may still be asked");
+        drop(write);
+        assert_eq!(told.recv(), Ok(7));
+    }
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::log::durability::Durability;
+use crate::log::frame::MAX_RECORD_LEN;
 use crate::store::stream_handle::Stream;
 use crate::stream::error::PutError;
 use crate::stream::hash_key::HashKey;
-use crate::stream::put::Put;
+use crate::stream::put::{Put, PutRecord};
 use crate::stream::shard_id::ShardId;
 use crate::write::{Outcome, Sink, WriteRecord};
 
@@ -47,9 +49,14 @@ pub struct UserPut {
     pub sub_sequence_number: u64,
 }
 
+/// What a packed record may have beside its partition key: 256 characters of at most four bytes.
+const LONGEST: usize = MAX_RECORD_LEN - 256 * 4;
+
 /// A record to put, for some of a batch's items.
 struct Parcel {
     shard_id: ShardId,
+    /// What all of its items ask for.
+    durability: Option<Durability>,
     content: Content,
     /// The places of its items in the batch.
     items: Vec<usize>,
@@ -65,6 +72,7 @@ enum Content {
 struct Filling {
     aggregator: Aggregator,
     items: Vec<usize>,
+    durability: Option<Durability>,
 }
 
 impl AggregatingSink {
@@ -73,31 +81,48 @@ impl AggregatingSink {
         Self { stream, max_len: None }
     }
 
-    /// Packs up to this many bytes.
+    /// Packs up to this many bytes, but never more than a record may have. A record that needs more by itself is put as it
+    /// is.
     #[must_use]
     pub fn max_len(mut self, max_len: usize) -> Self {
-        self.max_len = Some(max_len);
+        self.max_len = Some(max_len.min(LONGEST));
         self
     }
 
     /// Packs a batch. The parcels of a shard come in the order of their items.
     fn pack(&self, batch: &[WriteRecord]) -> Vec<Parcel> {
         let mut parcels = Vec::new();
+        // One look at the shards for the whole batch: should they change meanwhile, all of it is refused, and none of a
+        // key's records goes to the new shard before an earlier one.
+        let shards = self.stream.shards();
         let mut filling: BTreeMap<ShardId, Filling> = BTreeMap::new();
         for (index, item) in batch.iter().enumerate() {
             let put = item.as_put();
             let hash_key = put.explicit_hash_key.unwrap_or_else(|| HashKey::of(item.partition_key()));
+            let shard = shards.get(shards.partition_point(|shard| shard.range.end < hash_key));
             // The open shards cover every hash key; should they not, the put says what is wrong.
-            let shard_id = self.stream.shard_for_hash_key(hash_key).unwrap_or(ShardId::new(0));
+            let shard_id = shard.map_or(ShardId::new(0), |shard| shard.id);
             let aggregator = || self.max_len.map_or_else(Aggregator::new, Aggregator::with_max_len);
-            let shard = filling
-                .entry(shard_id)
-                .or_insert_with(|| Filling { aggregator: aggregator(), items: Vec::new() });
+            let shard = filling.entry(shard_id).or_insert_with(|| Filling {
+                aggregator: aggregator(),
+                items: Vec::new(),
+                durability: None,
+            });
             // What the engine refuses must not take others with it.
             if !put.metadata.is_empty() || put.key.validate().is_err() {
                 parcels.extend(shard.close(shard_id));
-                parcels.push(Parcel { shard_id, content: Content::Single, items: vec![index] });
+                let items = vec![index];
+                parcels.push(Parcel {
+                    shard_id,
+                    durability: put.durability,
+                    content: Content::Single,
+                    items,
+                });
                 continue;
+            }
+            if shard.durability != put.durability {
+                parcels.extend(shard.close(shard_id));
+                shard.durability = put.durability;
             }
             if !shard.aggregator.add(item.partition_key(), put.explicit_hash_key, item.data()) {
                 parcels.extend(shard.close(shard_id));
@@ -115,7 +140,12 @@ impl AggregatingSink {
 impl Filling {
     fn close(&mut self, shard_id: ShardId) -> Option<Parcel> {
         let content = Content::Packed(self.aggregator.finish()?);
-        Some(Parcel { shard_id, content, items: std::mem::take(&mut self.items) })
+        Some(Parcel {
+            shard_id,
+            durability: self.durability,
+            content,
+            items: std::mem::take(&mut self.items),
+        })
     }
 }
 
@@ -128,19 +158,22 @@ impl Sink for AggregatingSink {
         let parcels = self.pack(batch);
         let records: Vec<_> = parcels
             .iter()
-            .filter_map(|parcel| match &parcel.content {
-                // Its user records belong to the shard that they were packed for, and to no child of that.
-                Content::Packed(packed) => Some(packed.as_put().only_in(parcel.shard_id)),
-                Content::Single => {
-                    parcel.items.first().and_then(|item| batch.get(*item)).map(WriteRecord::as_put)
-                }
+            .filter_map(|parcel| {
+                let put = match &parcel.content {
+                    Content::Packed(packed) => Some(packed.as_put()),
+                    Content::Single => {
+                        parcel.items.first().and_then(|item| batch.get(*item)).map(WriteRecord::as_put)
+                    }
+                };
+                // User records belong to the shard that they were packed for, and to no child of that; what goes by itself
+                // must not overtake them there.
+                put.map(|put| PutRecord { durability: parcel.durability, ..put.only_in(parcel.shard_id) })
             })
             .collect();
         let results = self.stream.put_records_in_order(&records).into_results();
         let mut outcomes: Vec<_> =
             batch.iter().map(|_| Outcome::Retry { error: PutError::Closed, retry_after: None }).collect();
-        for (parcel, result) in parcels.into_iter().zip(results) {
-            let outcome = Outcome::of_put(result);
+        for (parcel, outcome) in parcels.into_iter().zip(crate::write::outcomes(results)) {
             for (sub_sequence_number, item) in (0..).zip(parcel.items) {
                 if let Some(slot) = outcomes.get_mut(item) {
                     *slot = match &outcome {

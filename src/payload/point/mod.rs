@@ -23,6 +23,8 @@ pub use landing::{
     DecodePointError, LineOptions, PointDecoder, PointOptions, PutLineError, PutPointError, StoredPoint,
     WriteLinesError,
 };
+#[cfg(feature = "writer")]
+pub use landing::{EncodedLines, PointEncoder};
 pub use mapping::PointMapping;
 pub use mapping_error::MappingError;
 pub use point_time::{PointTime, TimeBeforeEpoch, TimeOutOfRange};

@@ -89,6 +89,20 @@ impl PointDecoder {
         self.read(record.data(), record.sequence_number(), record.arrival_time())
     }
 
+    /// Reads a record that was packed with others, for points that went through a
+    /// [`AggregatingSink`](crate::kpl::AggregatingSink). Its sequence number is that of the record that it came in.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`](Self::decode).
+    #[cfg(feature = "kpl")]
+    pub fn decode_user_record<'a>(
+        &mut self,
+        record: &'a crate::kpl::UserRecord,
+    ) -> Result<StoredPoint<'_, 'a>, DecodePointError> {
+        self.read(record.data(), record.sequence_number(), record.arrival_time())
+    }
+
     fn read<'a>(
         &mut self,
         data: &'a [u8],

@@ -3,12 +3,17 @@
 mod batch;
 mod decode_error;
 mod decoder;
+#[cfg(feature = "writer")]
+mod encoder;
 mod error;
+mod lines;
 mod options;
 mod put;
 mod tagged;
 
 pub use decode_error::DecodePointError;
 pub use decoder::{PointDecoder, StoredPoint};
+#[cfg(feature = "writer")]
+pub use encoder::{EncodedLines, PointEncoder};
 pub use error::{PutLineError, PutPointError, WriteLinesError};
 pub use options::{LineOptions, PointOptions};

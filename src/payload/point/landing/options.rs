@@ -42,6 +42,11 @@ impl PointOptions {
         Self { non_finite, ..self }
     }
 
+    /// The same for what is read from text: what a dialect reads as infinite would otherwise be lost without a word.
+    pub(super) fn for_lines(&self) -> Self {
+        self.clone().non_finite(NonFinite::Refuse)
+    }
+
     /// What the puts promise, instead of the stream's default.
     #[must_use]
     pub fn durability(self, durability: Durability) -> Self {

@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 
 use super::batch::PointBatch;
 use super::error::{PutLineError, PutPointError, WriteLinesError};
+use super::lines;
 use super::options::{LineOptions, PointOptions};
-use crate::payload::line_protocol::{NonFinite, ParseOptions, Parser};
+use crate::payload::line_protocol::ParseOptions;
 use crate::payload::point::{Point, PointTime};
 use crate::store::stream_handle::Stream;
 use crate::stream::error::PutError;
@@ -107,21 +108,10 @@ impl Stream {
     ) -> Result<Vec<Put>, WriteLinesError> {
         let body = body.as_ref();
         let clock = self.point_clock();
-        // What a dialect reads as infinite would otherwise be lost without a word.
-        let points = options.points.clone().non_finite(NonFinite::Refuse);
+        let points = options.points.for_lines();
         let mut batch = PointBatch::for_body(&points, clock, body.len());
-        let mut bad = Vec::new();
-        let mut index = 0;
         let reading = ParseOptions::new(options.dialect, clock).precision(options.precision);
-        let mut parser = Parser::new(body, reading);
-        while let Some(point) = parser.next_sorted_point() {
-            let pushed = match point {
-                Ok(point) => batch.push(&point).map_err(|error| parser.unstorable(&error)),
-                Err(error) => Err(error),
-            };
-            bad.extend(pushed.err().map(|error| (index, error)));
-            index += 1;
-        }
+        let bad = lines::read(body, reading, &mut batch);
         if !bad.is_empty() && !options.accept_partial {
             return Err(WriteLinesError::Refused {
                 lines: bad.into_iter().map(|(_, error)| error).collect(),

@@ -1,7 +1,4 @@
-//! Writing as InfluxDB's Python client does: every way to prepare data, into one stream.
-//!
-//! `cargo run --example influx --features line-protocol`
-#![allow(clippy::print_stdout, reason = "it shows what it does")]
+//! Every way to prepare data.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,26 +8,23 @@ use riverbed::point::{
     DefaultTags, FieldType, LineOptions, Point, PointDecoder, PointMapping, PointOptions, PointTime,
     Precision, TagPrecedence, WriteLinesError,
 };
-use riverbed::{Position, ReaderOptions, Store, Stream, StreamOptions};
+use riverbed::{Position, ReaderOptions, Stream};
 use serde::Serialize;
 use serde_json::json;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let directory = tempfile::tempdir()?;
-    let store = Store::open(directory.path().join("data"))?;
-    let testing = store.create_stream("testing", StreamOptions::new().shards(4))?;
-
-    string(&testing)?;
-    dictionary(&testing)?;
-    point_helper(&testing)?;
-    data_frame(&testing)?;
-    data_class(&testing)?;
-    named_tuple(&testing)?;
-    default_tags(&testing)?;
-    bad_lines(&testing)?;
+/// Points from all of them, into one stream.
+pub(crate) fn run(testing: &Stream) -> Result<(), Box<dyn Error>> {
+    string(testing)?;
+    dictionary(testing)?;
+    point_helper(testing)?;
+    data_frame(testing)?;
+    data_class(testing)?;
+    named_tuple(testing)?;
+    default_tags(testing)?;
+    bad_lines(testing)?;
     testing.sync()?; // all of it is on disk
 
-    read_back(&testing)
+    read_back(testing)
 }
 
 /// Text, as it comes from a file or another program. `Ok` means that every line went in.
