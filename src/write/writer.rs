@@ -47,8 +47,8 @@ impl<S: Sink> BatchWriter<S> {
         WriterBuilder::new(sink)
     }
 
-    /// Takes an item, or what can be made one, to be written with a batch. What becomes of it the callbacks tell. When as much waits as may wait,
-    /// this blocks or fails, as [`OnFull`](super::OnFull) says.
+    /// Takes an item, or what can be made one, to be written with a batch. What becomes of it the callbacks tell. When as
+    /// much waits as may wait, this blocks or fails, as [`OnFull`](super::OnFull) says.
     ///
     /// # Errors
     ///

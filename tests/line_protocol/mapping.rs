@@ -188,6 +188,11 @@ fn records_that_are_no_points() {
     assert!(matches!(time, MappingError::TimeOutOfRange(_)), "{time}");
     let time = error(flat(), json!({"f": 1, "time": 1.5}));
     assert_eq!(time.to_string(), r#""time" holds a float, which cannot be a time"#);
+    // Of many, the first that is none is named.
+    let rows = [json!({"f": 1}), json!({"f": 2}), json!([3]), json!([4])];
+    let source = Box::new(MappingError::NotARecord { found: "a sequence" });
+    assert_eq!(flat().points(&rows), Err(MappingError::Record { index: 2, source }));
+    assert_eq!(flat().points(&rows[..2]).unwrap().len(), 2);
 }
 
 #[test]

@@ -194,12 +194,15 @@ impl PointMapping {
     ///
     /// # Errors
     ///
-    /// The [`MappingError`] of the first record that is no point.
+    /// [`MappingError::Record`], which tells the first record that is no point, and why.
     pub fn points<T: Serialize>(
         &self,
         records: impl IntoIterator<Item = T>,
     ) -> Result<Vec<Point>, MappingError> {
-        records.into_iter().map(|record| self.point(&record)).collect()
+        let point = |(index, record)| {
+            self.point(&record).map_err(|error| MappingError::Record { index, source: Box::new(error) })
+        };
+        records.into_iter().enumerate().map(point).collect()
     }
 
     fn measurement_of(&self, record: &Record) -> Result<String, MappingError> {

@@ -56,6 +56,15 @@ pub enum MappingError {
     /// The time does not fit in 64 bits of nanoseconds.
     #[error(transparent)]
     TimeOutOfRange(#[from] TimeOutOfRange),
+    /// One of many records is no point.
+    #[error("record number {index}, counted from 0, is no point")]
+    Record {
+        /// Its place among all.
+        index: usize,
+        /// Why it is none.
+        #[source]
+        source: Box<MappingError>,
+    },
     /// The record's own [`Serialize`](serde::Serialize) failed.
     #[error("{message}")]
     Serialize {
