@@ -228,7 +228,7 @@ fn packed_records_are_as_durable_as_what_is_in_them() {
     let stream = store.create_stream("s", StreamOptions::new()).unwrap();
     let mut sink = AggregatingSink::new(stream.clone());
     let record = |number: usize| WriteRecord::new("k", number.to_string());
-    let unsynced = |stream: &Stream| stream.stats()[0].unsynced;
+    let unsynced = |stream: &Stream| stream.stats().shards[0].unsynced;
     assert_eq!(written(&mut sink, &[record(0), record(1)]), 2);
     assert_eq!(unsynced(&stream), 1, "one packed record, not yet on disk");
     let batch = [record(2), record(3).durability(Durability::Immediate), record(4)];

@@ -95,7 +95,7 @@ fn time_and_durability_are_those_of_the_encoder() {
     let stored = decoder.decode_owned(&records[0]).unwrap();
     assert_eq!(stored.point().time(), PointTime::from_nanos(1_000_000_000));
     assert_eq!(stored.arrival_time(), Timestamp::from_millis(11_000));
-    assert_eq!(stream.stats()[0].unsynced, 0);
+    assert_eq!(stream.stats().shards[0].unsynced, 0);
 }
 
 #[test]
