@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use memmap2::{Advice, MmapMut, MmapOptions};
-use riverbed::{Durability, Maintenance, PartitionKey, PutRecord, Store, Stream, StreamOptions};
+use riverbed::{Durability, Maintenance, PartitionKey, PutRecord, Store, Stream, StreamOptions, SystemClock};
 use rustix::fs::FallocateFlags;
 use thread_time::ThreadTime;
 
@@ -53,20 +53,26 @@ struct Target {
 impl Target {
     /// To put into what has been faulted in.
     fn faulted_in(shards: u32) -> Self {
-        Self::new(shards, Maintenance::Manual, BURST)
+        Self::new(shards, Maintenance::Manual, BURST, SystemClock::precise())
+    }
+
+    /// The same, with the clock that is up to 10 ms late.
+    fn with_coarse_clock() -> Self {
+        Self::new(1, Maintenance::Manual, BURST, SystemClock::coarse())
     }
 
     /// To put into as fast as possible.
     fn sustained(shards: u32) -> Self {
-        Self::new(shards, Maintenance::default(), ROUND)
+        Self::new(shards, Maintenance::default(), ROUND, SystemClock::precise())
     }
 
-    fn new(shards: u32, maintenance: Maintenance, burst: u64) -> Self {
+    fn new(shards: u32, maintenance: Maintenance, burst: u64, clock: SystemClock) -> Self {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let store = Store::options()
             .durability(Durability::Buffered)
             .segment_len(SEGMENT as u64, SEGMENT as u64)
             .maintenance(maintenance)
+            .clock(clock)
             .open(directory.path().join("data"))
             .unwrap();
         let stream = store.create_stream("bench", StreamOptions::new().shards(shards)).unwrap();
@@ -253,7 +259,12 @@ fn put(criterion: &mut Criterion<ThreadTime>) {
         let mut group = criterion.benchmark_group(format!("put/{len}"));
         group.throughput(Throughput::Bytes(len as u64));
         bare(&mut group, &data, 1);
-        for (name, mut target) in [("put", Target::faulted_in(1)), ("sustained", Target::sustained(1))] {
+        let targets = [
+            ("put", Target::faulted_in(1)),
+            ("put, coarse clock", Target::with_coarse_clock()),
+            ("sustained", Target::sustained(1)),
+        ];
+        for (name, mut target) in targets {
             if name == "sustained" {
                 bare_pages(&mut group, target.directory.path(), bytes);
             }

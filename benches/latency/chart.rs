@@ -41,7 +41,7 @@ pub(crate) fn draw(path: &Path, title: &str, rows: &[Distribution]) {
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::LowerRight)
         .background_style(WHITE)
         .border_style(BLACK)
         .draw()
