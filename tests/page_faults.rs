@@ -37,7 +37,7 @@ fn pages_are_faulted_in_ahead_of_the_writer_also_after_a_sync() {
     assert!(ahead < pages / 4, "{ahead} of {pages} pages were not faulted in ahead");
     stream.sync().unwrap();
     // The first to come by finds that there was one.
-    put(4);
+    put(64);
     let again = put(256);
     assert!(again < pages / 4, "{again} of {pages} pages were not faulted in again after a sync");
     let soon = put(256);

@@ -18,6 +18,10 @@ use super::segment::{Extent, LONG_RUN, Segment};
 /// How much is faulted in ahead of the writer, while nobody syncs more often than that.
 pub(crate) const PREFAULT: usize = 1024 * 1024;
 
+/// After how many bytes to look again, at the most, whether anything should be done ahead.
+const LOOK: usize = 64 * 1024;
+const _: () = assert!(LOOK <= PREFAULT / 8);
+
 // What a sync of a long run writes in vain, because it was faulted in ahead, is not much beside the run.
 const _: () = assert!(LONG_RUN >= 4 * PREFAULT);
 
@@ -31,6 +35,8 @@ pub(crate) struct Active {
     /// One above the last sequence counter that this segment may hand out.
     limit: u64,
     next_mark: usize,
+    /// From here on it is time to look whether anything should be done ahead of the writer.
+    look_at: usize,
     /// The next segment is being prepared, or has been.
     prepared_next: bool,
     /// Pages before this offset have been faulted in.
@@ -48,6 +54,7 @@ impl Active {
         Self {
             limit: segment.base().saturating_add(segment.identity().span),
             next_mark: writer.end(),
+            look_at: 0,
             prepared_next: false,
             prefaulted: usize::MAX,
             synced: writer.end(),
@@ -91,6 +98,7 @@ impl Active {
         Ok(Self {
             limit: base.saturating_add(identity.span),
             next_mark: HEADER_LEN,
+            look_at: 0,
             prepared_next: false,
             prefaulted: HEADER_LEN + PREFAULT,
             synced: HEADER_LEN,
@@ -183,6 +191,17 @@ impl Active {
     /// How many bytes the last sync made durable.
     pub(crate) fn stride(&self) -> usize {
         self.stride
+    }
+
+    /// Whether to ask for what should be done ahead of the writer: not after each frame, which costs more than it tells.
+    #[inline]
+    pub(crate) fn is_time_to_look(&mut self) -> bool {
+        let end = self.writer.end();
+        let due = end >= self.look_at;
+        if due {
+            self.look_at = end + (self.writer.region().capacity() / 16).min(LOOK);
+        }
+        due
     }
 
     /// Whether it is time to prepare the next segment. Says so once.

@@ -289,7 +289,13 @@ impl Appender {
     }
 
     /// Work that should be done ahead of the writer, if any is due.
+    #[inline]
     pub(crate) fn look_ahead(&mut self, place: &Place<'_>) -> Option<Ahead> {
+        if self.active.as_mut()?.is_time_to_look() { self.look(place) } else { None }
+    }
+
+    #[cold]
+    fn look(&mut self, place: &Place<'_>) -> Option<Ahead> {
         let (next_ordinal, next_capacity) = (self.next_ordinal, self.next_capacity);
         let active = self.active.as_mut()?;
         if active.is_half_full() {
