@@ -41,7 +41,7 @@ pub(crate) struct Active {
     prepared_next: bool,
     /// Pages before this offset have been faulted in.
     prefaulted: usize,
-    /// How far the last sync had come that was seen here, and how many bytes it had made durable.
+    /// How far the last sync had come that was seen here, and how many bytes went by before it.
     synced: usize,
     stride: usize,
     /// The slot says `Clean`: before anything is appended, another must be durable.
@@ -184,13 +184,17 @@ impl Active {
 
     /// Faulting pages in ahead makes them dirty, so each sync writes them: that pays only between rare syncs.
     pub(crate) fn is_rarely_synced(&self) -> bool {
-        let since = self.writer.end() - self.segment.durable_end().min(self.writer.end());
-        since >= PREFAULT || self.stride >= LONG_RUN
+        self.unsynced() >= PREFAULT || self.stride >= LONG_RUN
     }
 
-    /// How many bytes the last sync made durable.
+    /// Bytes that no sync has made durable.
+    fn unsynced(&self) -> usize {
+        self.writer.end() - self.segment.durable_end().min(self.writer.end())
+    }
+
+    /// How many bytes go by between two syncs, as far as is known.
     pub(crate) fn stride(&self) -> usize {
-        self.stride
+        self.stride.max(self.unsynced())
     }
 
     /// Whether to ask for what should be done ahead of the writer: not after each frame, which costs more than it tells.
