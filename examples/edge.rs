@@ -161,7 +161,7 @@ fn send(address: SocketAddr, batch: &[OwnedRecord]) -> io::Result<()> {
 fn hold_down(stream: &Stream) -> Outcome {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let bytes: u64 = stream.stats().iter().map(|shard| shard.bytes).sum();
+        let bytes = stream.stats().total.bytes;
         if bytes <= DISK {
             println!("the readings take {} KiB on disk, of {} KiB", bytes >> 10, DISK >> 10);
             return Ok(());
