@@ -28,6 +28,9 @@ use super::recovery::Recovered;
 use super::segment::Segment;
 use super::shard_dir::ShardDir;
 
+/// How much is faulted in at a time: some tens of microseconds' worth.
+const PREFAULT_STEP: usize = 128 * 1024;
+
 /// One shard's log: a list of segments, one writer's state under a lock, and a group commit.
 #[derive(Debug)]
 pub(crate) struct ShardLog {
@@ -384,8 +387,12 @@ impl ShardLog {
                 }
             }
             Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
-                // Pages that could not be faulted in ahead are faulted in when they are written.
-                drop(region.mapping().populate(range));
+                // In steps, so that a writer whose processor this thread has taken soon has it back.
+                for start in range.clone().step_by(PREFAULT_STEP) {
+                    // Pages that could not be faulted in ahead are faulted in when they are written.
+                    drop(region.mapping().populate(start..range.end.min(start + PREFAULT_STEP)));
+                    std::thread::yield_now();
+                }
             }),
         }
     }
