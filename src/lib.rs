@@ -42,6 +42,7 @@
 //!   read there as typed points.
 //! * `arrow`: batches of columns, after Apache Arrow, put as they are and read in place; see [`columns`].
 //! * `arrow-compression`: reads Arrow IPC of others with compressed buffers, too.
+//! * `csv`, `json`, `parquet`: batches of columns from and to these formats; see [`columns`].
 //! * `frames`: data frames written, read and put as by the streaming backend of v3io Frames; see [`frames`].
 //! * `measures`: data points with versions, written by the rules of Timestream's `WriteRecords`; see [`measures`].
 //! * `async`: records as a `futures_core::Stream`, and puts and syncs that await the disk; with any runtime.

@@ -29,13 +29,22 @@
 //! ```
 
 mod batch;
+#[cfg(feature = "csv")]
+mod csv;
 mod decode;
 mod evolution;
 mod ipc_in;
 mod ipc_out;
 mod ipc_sink;
+#[cfg(feature = "json")]
+mod json_lines;
+#[cfg(any(feature = "csv", feature = "json"))]
+mod kept;
 mod message;
 mod origin;
+mod out_rows;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod put;
 mod put_error;
 mod read_error;
@@ -44,6 +53,10 @@ mod reader;
 mod registry;
 mod schema_error;
 mod structure;
+#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
+mod table_in;
+#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
+mod table_out;
 mod view;
 
 use std::sync::Arc;
@@ -58,16 +71,26 @@ use origin::{Origin, SchemaSource};
 use registry::Registry;
 
 pub use batch::StoredBatch;
+#[cfg(feature = "csv")]
+pub use csv::{PutCsvOptions, WriteCsvOptions};
 pub use evolution::Evolution;
 pub use ipc_in::PutIpcError;
 pub use ipc_out::{IpcOptions, IpcWritten, WriteIpcError};
 pub use ipc_sink::IpcFormat;
+#[cfg(feature = "json")]
+pub use json_lines::{PutJsonOptions, WriteJsonOptions};
+#[cfg(feature = "parquet")]
+pub use parquet::WriteParquetOptions;
 pub use put::PutBatch;
 pub use put_error::PutBatchError;
 pub use read_error::ReadBatchError;
 pub use read_only::ReadOnlyColumns;
 pub use reader::{BatchReader, BatchReaderOptions, RawRecords};
 pub use schema_error::SchemaError;
+#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
+pub use table_in::PutTableError;
+#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
+pub use table_out::{TableWritten, WriteTableError};
 
 /// A stream, as a place for batches of columns.
 ///

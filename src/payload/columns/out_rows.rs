@@ -1,0 +1,171 @@
+//! Rows of a reader on their way out: all of one schema, up to an end, with their numbers where asked for.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, RecordBatch, RecordBatchOptions, TimestampNanosecondArray, UInt32Array, UInt64Array,
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use crate::stream::sequence_number::SequenceNumber;
+use crate::sys::clock::Timestamp;
+
+use super::batch::StoredBatch;
+use super::read_error::ReadBatchError;
+use super::reader::BatchReader;
+
+/// Which rows go out, and with what.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RowRange {
+    pub(super) numbers: bool,
+    pub(super) before: Option<SequenceNumber>,
+    pub(super) before_time: Option<Timestamp>,
+}
+
+/// The methods of options that have a `range`.
+macro_rules! range_methods {
+    () => {
+        /// Adds the columns `seq_number` (`UInt64`: the shard's own count,
+        /// [`SequenceNumber::counter`](crate::SequenceNumber::counter)) and `stream_time` (when the row arrived, nanoseconds in
+        /// UTC), and `shard_id` (`UInt32`) where the reader is one over all shards.
+        #[must_use]
+        pub fn sequence_numbers(mut self, add: bool) -> Self {
+            self.range.numbers = add;
+            self
+        }
+
+        /// Ends before this row; for a reader of its shard.
+        #[must_use]
+        pub fn before(mut self, number: crate::SequenceNumber) -> Self {
+            self.range.before = Some(number);
+            self
+        }
+
+        /// Ends before the first batch that arrived at this time or later.
+        #[must_use]
+        pub fn before_time(mut self, time: crate::Timestamp) -> Self {
+            self.range.before_time = Some(time);
+            self
+        }
+    };
+}
+pub(super) use range_methods;
+
+/// Why rows cannot go out as they are.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RowsError {
+    #[error(transparent)]
+    Read(#[from] ReadBatchError),
+    #[error("the batch at {number} has another schema than those before it")]
+    SchemaChanged { number: SequenceNumber },
+    #[error("the rows have a column '{name}' already")]
+    ColumnExists { name: &'static str },
+}
+
+/// What a reader shows from here on, up to the range's end or what there is now.
+pub(super) struct OutRows<'r> {
+    reader: &'r mut BatchReader,
+    range: RowRange,
+    /// The batch that was read to learn the schema.
+    first: Option<StoredBatch>,
+    ended: bool,
+    /// The schema of the rows, without what is added.
+    rows: SchemaRef,
+    /// The schema with it.
+    schema: SchemaRef,
+    added: usize,
+}
+
+impl<'r> OutRows<'r> {
+    /// Reads the first batch. With none at all, the schema is the one asked for, or the stream's newest, or has no columns.
+    pub(super) fn begin(reader: &'r mut BatchReader, range: RowRange) -> Result<Self, RowsError> {
+        let first = reader.next()?.and_then(|batch| range.cut(batch));
+        let rows = match &first {
+            Some(batch) => batch.rows().schema(),
+            None => reader.shown_schema()?,
+        };
+        let added = if range.numbers { added(reader.is_merged()) } else { Vec::new() };
+        if let Some((name, _)) = added.iter().find(|(name, _)| rows.field_with_name(name).is_ok()) {
+            return Err(RowsError::ColumnExists { name });
+        }
+        let schema = match added.is_empty() {
+            true => Arc::clone(&rows),
+            false => {
+                let added = added.iter().map(|(name, kind)| Arc::new(Field::new(*name, kind.clone(), false)));
+                let fields: Vec<_> = rows.fields().iter().map(Arc::clone).chain(added).collect();
+                Arc::new(Schema::new_with_metadata(fields, rows.metadata().clone()))
+            }
+        };
+        let ended = first.is_none();
+        Ok(Self { reader, range, first, ended, rows, schema, added: added.len() })
+    }
+
+    /// The schema of all rows, with the columns that are added.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Whether columns are added.
+    pub(super) fn adds_columns(&self) -> bool {
+        self.added > 0
+    }
+
+    /// The next batch, without what is added.
+    pub(super) fn next(&mut self) -> Result<Option<StoredBatch>, RowsError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        if self.ended {
+            return Ok(None);
+        }
+        let Some(batch) = self.reader.next()?.and_then(|batch| self.range.cut(batch)) else {
+            self.ended = true;
+            return Ok(None);
+        };
+        let same = Arc::ptr_eq(&self.rows, batch.rows().schema_ref()) || self.rows == batch.rows().schema();
+        if same { Ok(Some(batch)) } else { Err(RowsError::SchemaChanged { number: batch.sequence_number() }) }
+    }
+
+    /// The rows of a batch with what is added.
+    pub(super) fn complete(&self, batch: &StoredBatch) -> Result<RecordBatch, RowsError> {
+        let rows = batch.rows();
+        if self.added == 0 {
+            return Ok(rows.clone());
+        }
+        let count = rows.num_rows();
+        let first = batch.sequence_number();
+        let numbers = UInt64Array::from_iter_values(first.counter()..=batch.last_sequence_number().counter());
+        let time = i64::try_from(batch.arrival_time().as_nanos()).unwrap_or(i64::MAX);
+        let times = TimestampNanosecondArray::from_value(time, count).with_timezone("UTC");
+        let shards = UInt32Array::from_value(first.shard_id().as_u32(), count);
+        let added: [ArrayRef; 3] = [Arc::new(numbers), Arc::new(times), Arc::new(shards)];
+        let columns =
+            rows.columns().iter().map(Arc::clone).chain(added.into_iter().take(self.added)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| RowsError::Read(super::registry::unsupported(error).into()))
+    }
+}
+
+impl RowRange {
+    /// What of a batch lies before the end; `None` when nothing does.
+    fn cut(&self, batch: StoredBatch) -> Option<StoredBatch> {
+        if self.before_time.is_some_and(|time| batch.arrival_time() >= time) {
+            return None;
+        }
+        match self.before {
+            Some(end) if end.shard_id() == batch.shard_id() => batch.ending_before(end.counter()),
+            _ => Some(batch),
+        }
+    }
+}
+
+/// The columns that are added.
+fn added(merged: bool) -> Vec<(&'static str, DataType)> {
+    let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let mut added = vec![("seq_number", DataType::UInt64), ("stream_time", time)];
+    if merged {
+        added.push(("shard_id", DataType::UInt32));
+    }
+    added
+}
