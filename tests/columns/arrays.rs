@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    FixedSizeBinaryBuilder, FixedSizeListBuilder, Int32Builder, Int64Builder, LargeListBuilder, ListBuilder,
-    ListViewBuilder, MapBuilder, StringBuilder, StringDictionaryBuilder, StringRunBuilder,
+    FixedSizeBinaryBuilder, FixedSizeListBuilder, Int32Builder, Int64Builder, LargeListBuilder,
+    LargeListViewBuilder, ListBuilder, ListViewBuilder, MapBuilder, StringBuilder, StringDictionaryBuilder,
+    StringRunBuilder,
 };
 use arrow_array::types::*;
 use arrow_array::*;
@@ -33,6 +34,7 @@ pub(crate) fn every_type(rows: usize, nullable: bool) -> Vec<(String, ArrayRef)>
         "uint16": UInt16Type = |row| row as u16;
         "uint32": UInt32Type = |row| u32::MAX - row as u32;
         "uint64": UInt64Type = |row| u64::MAX - row as u64;
+        "float16": Float16Type = |row| <Float16Type as ArrowPrimitiveType>::Native::from_f32(row as f32 / 4.0);
         "float32": Float32Type = |row| row as f32 / 3.0;
         "float64": Float64Type = |row| row as f64 / 7.0;
         "date32": Date32Type = |row| row as i32;
@@ -75,6 +77,7 @@ pub(crate) fn every_type(rows: usize, nullable: bool) -> Vec<(String, ArrayRef)>
     let mut list = ListBuilder::new(Int32Builder::new());
     let mut large_list = LargeListBuilder::new(StringBuilder::new());
     let mut list_view = ListViewBuilder::new(Int64Builder::new());
+    let mut large_list_view = LargeListViewBuilder::new(Int64Builder::new());
     let mut fixed_list = FixedSizeListBuilder::new(Int32Builder::new(), 2);
     let mut map = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
     let mut dictionary = StringDictionaryBuilder::<Int16Type>::new();
@@ -89,11 +92,13 @@ pub(crate) fn every_type(rows: usize, nullable: bool) -> Vec<(String, ArrayRef)>
             list.values().append_value((row + n) as i32);
             large_list.values().append_value(text(n));
             list_view.values().append_option((n != 1).then_some(row as i64));
+            large_list_view.values().append_option((n != 2).then_some(row as i64));
             list_of_dictionary.values().append_value(format!("value {}", (row + n) % 5));
         }
         list.append(set(row));
         large_list.append(set(row));
         list_view.append(set(row));
+        large_list_view.append(set(row));
         list_of_dictionary.append(set(row));
         fixed_list.values().append_value(row as i32);
         fixed_list.values().append_null();
@@ -113,6 +118,7 @@ pub(crate) fn every_type(rows: usize, nullable: bool) -> Vec<(String, ArrayRef)>
     all.push(("list".into(), Arc::new(list.finish())));
     all.push(("large list".into(), Arc::new(large_list.finish())));
     all.push(("list view".into(), Arc::new(list_view.finish())));
+    all.push(("large list view".into(), Arc::new(large_list_view.finish())));
     all.push(("fixed size list".into(), Arc::new(fixed_list.finish())));
     all.push(("map".into(), Arc::new(map.finish())));
     all.push(("dictionary".into(), Arc::new(dictionary.finish())));

@@ -2,12 +2,14 @@
 
 import json
 import os
+import struct
 import sys
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 
 directory = sys.argv[1]
 
@@ -68,22 +70,82 @@ def read_ours():
     say("dictionary_polars.json", pl.read_ipc_stream(path("dictionary.arrows"))["kind"].to_list())
 
 
-def read_the_log():
-    """The segment itself: a message where the record's data begin, with the schema from its own file."""
-    with open(path("log.json")) as source:
-        log = json.load(source)
-    schema_file = pa.memory_map(log["schema"])
-    schema_file.seek(64)
-    schema = ipc.read_schema(schema_file)
-    segment = pa.memory_map(log["segment"])
-    before = pa.total_allocated_bytes()
+ROWS, EXPLICIT_HASH_KEY, METADATA = 2, 1, 4
+
+
+def batches_of_rows(segment):
+    """Where the data of each batch of rows begin in a segment, by docs/FORMAT.md alone, with schema id and number of rows."""
+    at = 8192
+    while at + 32 <= len(segment):
+        (length,) = struct.unpack_from("<I", segment, at)
+        if length == 0:
+            return
+        key_len, kind, flags = struct.unpack_from("<HBB", segment, at + 28)
+        then = at + 32 + (16 if flags & EXPLICIT_HASH_KEY else 0)
+        if flags & ROWS:
+            rows, schema_id = struct.unpack_from("<II", segment, then)
+            then += 8
+            metadata_len = 0
+            if flags & METADATA:
+                (metadata_len,) = struct.unpack_from("<I", segment, then)
+                then += 8
+            assert kind == 2
+            yield -(-(then + key_len + metadata_len) // 64) * 64, schema_id, rows
+        at += -(-length // 8) * 8
+
+
+def read_the_log(stream):
+    """The segment itself: a message where the record's data begin, with the schema from its own file. Nothing is allocated for
+    the columns, which lie in the mapping."""
+    schemas = {}
+    for name in os.listdir(path(stream + "/streams/rows/schemas")):
+        schema_file = pa.memory_map(path(f"{stream}/streams/rows/schemas/{name}"))
+        schema_file.seek(64)
+        schemas[int(name.removesuffix(".schema"))] = ipc.read_schema(schema_file)
+    shard = path(stream + "/streams/rows/shard-000000")
     seen = []
-    for offset in log["offsets"]:
-        segment.seek(offset)
-        seen.append(ipc.read_record_batch(ipc.read_message(segment), schema))
-    allocated = pa.total_allocated_bytes() - before
-    say("log_allocated.json", allocated)
-    say("log_rows.json", [list(row.values()) for batch in seen for row in batch.to_pylist()])
+    buffers = 0
+    for name in sorted(name for name in os.listdir(shard) if name.endswith(".segment")):
+        segment = pa.memory_map(os.path.join(shard, name))
+        mapping = segment.read_buffer()
+        found = list(batches_of_rows(memoryview(mapping)))
+        before = pa.total_allocated_bytes()
+        batches = []
+        for offset, schema_id, rows in found:
+            segment.seek(offset)
+            batch = ipc.read_record_batch(ipc.read_message(segment), schemas[schema_id])
+            assert batch.num_rows == rows
+            batches.append(batch)
+        allocated = pa.total_allocated_bytes() - before
+        assert allocated == 0, f"{stream}: {allocated} bytes allocated"
+        for batch in batches:
+            for buffer in [buffer for column in batch.columns for buffer in column.buffers() if buffer]:
+                assert mapping.address <= buffer.address <= mapping.address + mapping.size - buffer.size, stream
+                buffers += 1
+        seen += batches
+    assert pa.Table.from_batches(seen).equals(ipc.open_stream(path(stream + ".arrows")).read_all()), stream
+    return {"batches": len(seen), "rows": sum(batch.num_rows for batch in seen), "buffers": buffers}
+
+
+def read_our_files():
+    plain = ipc.open_stream(path("plain.arrows")).read_all()
+    common = ipc.open_file(path("common.arrow")).read_all()
+    assert pq.read_table(path("common.parquet")).equals(common), "pyarrow"
+    assert pl.read_parquet(path("common.parquet")).to_arrow().cast(common.schema).equals(common), "polars"
+    ours = duckdb.from_parquet(path("common.parquet")).to_arrow_table()
+    assert ours.cast(common.schema).equals(common), "duckdb"
+    for frame in [pl.read_csv(path("plain.csv")), pl.read_ndjson(path("plain.jsonl"))]:
+        assert frame.to_arrow().cast(plain.schema).equals(plain), "polars, text"
+
+
+def write_their_files():
+    table = ipc.open_stream(path("plain.arrows")).read_all()
+    frame = pl.from_arrow(table)
+    pq.write_table(table, path("pyarrow.parquet"))
+    frame.write_parquet(path("polars.parquet"))
+    duckdb.from_arrow(table).order("f0").to_parquet(path("duckdb.parquet"))
+    frame.write_csv(path("polars.csv"))
+    frame.write_ndjson(path("polars.jsonl"))
 
 
 def write_theirs():
@@ -123,6 +185,9 @@ def write_theirs():
 
 
 read_ours()
-read_the_log()
+say("log.json", {stream: read_the_log(stream) for stream in ["plain", "most", "taxis"] if os.path.exists(path(stream + ".arrows"))})
 write_theirs()
+if os.path.exists(path("common.parquet")):
+    read_our_files()
+    write_their_files()
 say("versions.json", {"pyarrow": pa.__version__, "polars": pl.__version__, "duckdb": duckdb.__version__})
