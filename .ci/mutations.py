@@ -16,8 +16,8 @@ COPY = ROOT / "target" / "mutations" / "checkout"
 # name, what is broken, file, text, replacement, test that must fail
 MUTATIONS = [
     ("watermark", "the durable watermark is never advanced", "src/log/segment.rs",
-     "        durability.write_slot(&*file, slot, self.signature)\n    }\n\n    /// Makes the slot durable too",
-     "        let _ = (slot, &mut *durability);\n        Ok(())\n    }\n\n    /// Makes the slot durable too", "damage"),
+     "        durability.write_slot(&*file, slot, self.signature)\n    }\n\n    /// A sync takes the pages",
+     "        let _ = (slot, &mut *durability);\n        Ok(())\n    }\n\n    /// A sync takes the pages", "damage"),
     ("one-slot", "a slot is written over the one that is durable", "src/log/segment.rs",
      "            self.page = 1 - self.page;", "            self.page = 0;", "power_cut"),
     ("segment-dir-sync", "a new segment's name is not synced", "src/log/prepare.rs",
