@@ -42,6 +42,10 @@ crash KILLS="200" CUTS="50":
     RIVERBED_KILLS={{ KILLS }} RIVERBED_CUTS={{ CUTS }} \
         cargo test --release --test kill --test consumers_kill --test real_power_cut -- --nocapture
 
+# Everything at once, for so many minutes: writers, consumers, retention, resharding, other processes, kills.
+soak MINUTES="5":
+    RIVERBED_SOAK_SECONDS=$(({{ MINUTES }} * 60)) cargo test --release --test soak -- --nocapture
+
 # How long opening takes after a close and after a kill.
 reopen:
     cargo test --release --test reopen_times -- --ignored --nocapture

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Wake};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use riverbed::testing::{Disk, Operation, Verdict};
 use riverbed::{
-    Durability, Position, PutError, PutRecord, ReadError, ReadLevel, ReaderOptions, Store, Stream,
-    StreamOptions,
+    Durability, Maintenance, Position, PutError, PutRecord, ReadError, ReadLevel, ReaderOptions, Store,
+    Stream, StreamOptions,
 };
 
 fn stream(shards: u32) -> (tempfile::TempDir, Store, Stream) {
@@ -66,6 +67,43 @@ async fn a_shards_records_end_where_it_was_split() {
     });
     assert!(records.next().await.is_none());
     splitting.await.unwrap();
+}
+
+/// Puts when it is woken, and so within a put.
+struct PutsMore(Stream);
+
+impl Wake for PutsMore {
+    fn wake(self: Arc<Self>) {
+        for _ in 0..4 {
+            self.0.put("k", [2; 10_000]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_was_made_in_a_hurry_is_not_replaced_by_the_one_that_was_to_be_prepared() {
+    let disk = Disk::new();
+    let options =
+        Store::options().storage(&disk).maintenance(Maintenance::Manual).segment_len(64 * 1024, 64 * 1024);
+    let store = options.clone().open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    let reader = stream.reader(stream.shards()[0].id, Position::TrimHorizon).unwrap();
+    let mut records = reader.into_records();
+    let waker = Arc::new(PutsMore(stream.clone())).into();
+    let mut context = Context::from_waker(&waker);
+    assert!(records.poll_next_unpin(&mut context).is_pending());
+    // More than half of a segment: the next one is to be prepared, but whoever is woken needs it at once.
+    stream.put("k", [1; 30_000]).unwrap();
+    store.maintain();
+    drop((records, stream));
+    store.close().unwrap();
+    drop((store, waker));
+
+    let store = options.open("data").unwrap();
+    assert!(!store.recovery_report().is_damaged(), "{:#?}", store.recovery_report());
+    let stream = store.open_stream("s").unwrap();
+    let mut reader = stream.reader(stream.shards()[0].id, Position::TrimHorizon).unwrap();
+    assert_eq!(std::iter::from_fn(|| reader.next().unwrap().map(drop)).count(), 5);
 }
 
 #[tokio::test]

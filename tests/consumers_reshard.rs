@@ -67,6 +67,23 @@ fn id(shard: u32) -> ShardId {
 }
 
 #[test]
+fn grandchildren_wait_though_the_shard_in_between_never_had_a_record() {
+    let setup = setup(1);
+    setup.stream.set_retention(Retention::of_bytes(1 << 30)).unwrap();
+    let before = setup.put(0);
+    let [low, high] = setup.stream.split_shard(id(0), HashKey::from(HALF)).unwrap();
+    setup.stream.merge_shards(low, high).unwrap();
+    let after = setup.put(0);
+    setup.clock.advance(Duration::from_secs(10));
+    setup.store.maintain();
+    let mut consumer = setup.stream.consumer("c").unwrap();
+    assert_eq!(poll(&mut consumer), [before]);
+    assert!(poll(&mut consumer).is_empty(), "a grandchild was read before its grandparent was finished");
+    consumer.checkpoint().unwrap();
+    assert_eq!(poll(&mut consumer), [after]);
+}
+
+#[test]
 fn children_wait_for_their_parent_to_be_checkpointed() {
     let setup = setup(1);
     let before = [setup.put(0), setup.put(HALF)];

@@ -541,6 +541,46 @@ fn retention_by_bytes_takes_closed_shards_too() {
 }
 
 #[test]
+fn an_empty_closed_shard_goes_after_its_parents() {
+    let (_, clock, store) = store();
+    let retention = Retention::of_bytes(5 * 64 * 1024);
+    let stream = store.create_stream("s", StreamOptions::new().retention(retention)).unwrap();
+    stream.put("k", [1; 10_000]).unwrap();
+    // Nothing is put between the two: 1 and 2 have ended without a record.
+    let [low, high] = stream.split_shard(ShardId::new(0), HashKey::from(MIDDLE)).unwrap();
+    stream.merge_shards(low, high).unwrap();
+    let pass = || {
+        clock.advance(Duration::from_secs(10));
+        store.maintain();
+        ids(&stream.list_shards(ShardFilter::All))
+    };
+    assert_eq!(pass(), [0, 1, 2, 3], "without 1 and 2 nobody knows that 3 comes after 0");
+    for _ in 0..60 {
+        stream.put("k", [1; 10_000]).unwrap();
+    }
+    assert_eq!(pass(), [3]);
+}
+
+#[test]
+fn a_shard_of_many_ancestors_knows_them_at_once() {
+    let (_, _, store) = store();
+    let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
+    let first = stream.put_record(&PutRecord::new("k", "1").explicit_hash_key(HashKey::MIN)).unwrap();
+    let other = stream.put_record(&PutRecord::new("k", "1").explicit_hash_key(HashKey::MAX)).unwrap();
+    let mut shard = first.shard_id;
+    // Twice as many ways lead back with each round.
+    for _ in 0..40 {
+        let [low, high] = stream.split_shard(shard, HashKey::from(MIDDLE / 2)).unwrap();
+        shard = stream.merge_shards(low, high).unwrap();
+    }
+    let record = PutRecord::new("k", "2").explicit_hash_key(HashKey::MIN);
+    let second = stream.put_record(&record.sequence_number_for_ordering(first.sequence_number)).unwrap();
+    assert_eq!(second.shard_id, shard);
+    let refused = stream.put_record(&record.sequence_number_for_ordering(other.sequence_number));
+    assert!(matches!(refused, Err(PutError::OrderingOfOtherShard { .. })), "{refused:?}");
+}
+
+#[test]
 fn a_crash_while_a_closed_shard_goes_leaves_nothing_behind() {
     for step in 0.. {
         let (disk, clock, store) = store();

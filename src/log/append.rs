@@ -288,7 +288,8 @@ impl Appender {
         })
     }
 
-    /// Work that should be done ahead of the writer, if any is due.
+    /// Work that should be done ahead of the writer, if any is due. That a segment is going to be prepared is noted at once: as
+    /// soon as the lock is released somebody may need it, make it instead, and write to it.
     #[inline]
     pub(crate) fn look_ahead(&mut self, place: &Place<'_>) -> Option<Ahead> {
         if self.active.as_mut()?.is_time_to_look() { self.look(place) } else { None }
@@ -301,7 +302,7 @@ impl Appender {
         if active.is_half_full() {
             let mut wanted = Wanted::new(place.shard, next_ordinal, next_capacity, 0, 1);
             wanted.prefault = if active.is_rarely_synced() { PREFAULT } else { 0 };
-            return Some(Ahead::Prepare(wanted));
+            return place.preparation.schedule(next_ordinal).then_some(Ahead::Prepare(wanted));
         }
         active.prefault_due().map(|(region, range)| Ahead::Prefault(region, range))
     }

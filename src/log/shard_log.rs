@@ -373,18 +373,15 @@ impl ShardLog {
         let background = &self.context.background;
         match ahead {
             Ahead::Prepare(wanted) => {
-                if self.preparation.schedule(wanted.ordinal) {
-                    let log = Arc::downgrade(self);
-                    background.schedule(Duration::ZERO, move || {
-                        if let Some(log) = log.upgrade() {
-                            log.preparation.run(wanted.ordinal, || {
-                                prepare::create(&log.context, log.dir.path(), wanted).inspect_err(|error| {
-                                    events::preparation_failed(log.dir.path(), error);
-                                })
-                            });
-                        }
-                    });
-                }
+                let log = Arc::downgrade(self);
+                background.schedule(Duration::ZERO, move || {
+                    if let Some(log) = log.upgrade() {
+                        log.preparation.run(wanted.ordinal, || {
+                            prepare::create(&log.context, log.dir.path(), wanted)
+                                .inspect_err(|error| events::preparation_failed(log.dir.path(), error))
+                        });
+                    }
+                });
             }
             Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
                 // In steps, so that a writer whose processor this thread has taken soon has it back.

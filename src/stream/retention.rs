@@ -1,5 +1,6 @@
 //! How long a stream keeps its records.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,9 +167,6 @@ fn retain_bytes(shards: &[Arc<Shard>], limit: u64, retained: &mut Retained) {
                 removable.push((segment.extent().last_time, index, segment.ordinal(), capacity, last));
             }
         }
-        if segments.is_empty() && !shard.is_open() {
-            retained.expired.push(shard.id);
-        }
     }
     removable.sort_unstable();
     let mut keep_from = vec![0; shards.len()];
@@ -183,10 +181,26 @@ fn retain_bytes(shards: &[Arc<Shard>], limit: u64, retained: &mut Retained) {
             _ => {}
         }
     }
+    drop_empty(shards, retained);
     for (shard, keep_from) in shards.iter().zip(keep_from) {
         if keep_from > 0 {
             let trimmed = shard.log.trim_while(|segment: &Segment| segment.ordinal() < keep_from);
             retained.note(trimmed.map(drop).map_err(RetainError::from));
+        }
+    }
+}
+
+/// Closed shards that have nothing go too, but none before its parents: whoever reads parents before children must find the
+/// way from a shard to its grandchildren.
+fn drop_empty(shards: &[Arc<Shard>], retained: &mut Retained) {
+    let expired: BTreeSet<_> = retained.expired.iter().copied().collect();
+    let mut kept = BTreeSet::new();
+    for shard in shards.iter().filter(|shard| !expired.contains(&shard.id)) {
+        let is_empty = !shard.is_open() && shard.log.list().last().is_none();
+        if is_empty && !shard.lineage.parents().any(|parent| kept.contains(&parent)) {
+            retained.expired.push(shard.id);
+        } else {
+            kept.insert(shard.id);
         }
     }
 }

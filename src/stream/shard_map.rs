@@ -1,5 +1,6 @@
 //! The shards of a stream at one moment, and which of them a hash key belongs to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::log::frame::Draft;
@@ -82,12 +83,17 @@ impl ShardMap {
 
     /// Whether the shard's records come after those of `ancestor`.
     pub(crate) fn descends_from(&self, shard: &Shard, ancestor: ShardId) -> bool {
-        // Ids grow from parents to children, so this ends whatever a manifest says.
-        shard.lineage.parents().any(|parent| {
-            parent == ancestor
-                || (parent < shard.id
-                    && ancestor < parent
-                    && self.by_id(parent).is_some_and(|parent| self.descends_from(parent, ancestor)))
-        })
+        // Ids grow from parents to children: the highest first, each is looked at once, however many ways lead to it, and below
+        // the ancestor's own there is no need to look.
+        let mut line: BTreeSet<_> = shard.lineage.parents().collect();
+        while let Some(id) = line.pop_last().filter(|id| *id >= ancestor) {
+            if id == ancestor {
+                return true;
+            }
+            line.extend(
+                self.by_id(id).into_iter().flat_map(|shard| shard.lineage.parents()).filter(|it| *it < id),
+            );
+        }
+        false
     }
 }
