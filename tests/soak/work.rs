@@ -149,8 +149,8 @@ fn watch(shared: &Shared<'_>) {
     while shared.task.millis == 0 || start.elapsed() < Duration::from_millis(shared.task.millis) {
         thread::sleep(Duration::from_millis(250));
         let stats = shared.stream.stats();
-        let bytes: u64 = stats.iter().map(|shard| shard.bytes + shard.pinned_bytes).sum();
-        let usage = Usage { segments: bytes >> 10, shards: stats.len() as u64, ..Usage::now() };
+        let bytes: u64 = stats.shards.iter().map(|shard| shard.bytes + shard.pinned_bytes).sum();
+        let usage = Usage { segments: bytes >> 10, shards: stats.shards.len() as u64, ..Usage::now() };
         child::report(&usage.line());
     }
     // What is put last stays for readers in other processes.
