@@ -471,10 +471,10 @@ impl Shared {
     pub(crate) fn open_in_stream<T, E: From<StreamError>>(
         &self,
         core: &Arc<StreamCore>,
-        open: impl FnOnce(&dyn Storage, &Path) -> Result<T, E>,
+        open: impl FnOnce(&Arc<dyn Storage>, &Path) -> Result<T, E>,
     ) -> Result<(T, Arc<dyn Debug + Send + Sync>), E> {
         let lock = self.state.lock().lock.clone();
-        let opened = self.in_stream(core, open)?;
+        let opened = self.in_stream(core, |_, path| open(&self.options.storage, path))?;
         lock.map(|lock| (opened, lock)).ok_or_else(|| StreamError::Closed.into())
     }
 

@@ -491,7 +491,7 @@ impl Stream {
     #[cfg(feature = "measures")]
     pub(crate) fn open_beside<T, E: From<StreamError>>(
         &self,
-        open: impl FnOnce(&dyn Storage, &Path) -> Result<T, E>,
+        open: impl FnOnce(&Arc<dyn Storage>, &Path) -> Result<T, E>,
     ) -> Result<(T, Arc<dyn Debug + Send + Sync>), E> {
         self.store.open_in_stream(&self.core, open)
     }

@@ -206,7 +206,7 @@ impl<'a> Iterator for Dimensions<'a> {
 }
 
 /// The values of a stored measure of type `MULTI`, sorted by the bytes of their names.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Values<'a> {
     left: u64,
     bytes: &'a [u8],
@@ -223,6 +223,12 @@ impl<'a> Values<'a> {
 
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+}
+
+impl fmt::Debug for Values<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(*self).finish()
     }
 }
 

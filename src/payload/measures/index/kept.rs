@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError};
 
 use crate::stream::sequence_number::SequenceNumber;
 use crate::stream::shard_id::ShardId;
 use crate::sys::clock::Timestamp;
-use crate::sys::storage::{Access, Storage, remove_if_there};
+use crate::sys::storage::{Access, Storage, StorageFile, remove_if_there};
 
 use super::backend::IndexFile;
 use super::{Changes, IndexError, Latest, NameUse, PointKey, SeriesId, Summary, Watermark};
@@ -30,40 +32,95 @@ const SHARDS: TableDefinition<'_, u32, (u64, Option<(u64, u32)>)> = TableDefinit
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 
 /// A version index in a file. Every call sees all changes that were committed before.
+///
+/// After a failed call, that of a full disk say, the file is opened again by the next one: what was committed is there. Not
+/// so after a failed sync, since what the file reads as may then never be on disk: the file is removed, every further call
+/// fails, and whoever opens the index next makes it anew.
 #[derive(Debug)]
 pub(crate) struct KeptIndex {
-    database: Database,
+    storage: Arc<dyn Storage>,
     path: PathBuf,
+    cache: usize,
+    /// `None` from a failed call to the next one.
+    database: RwLock<Option<Database>>,
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl KeptIndex {
     /// Opens the index in the file `path`, or makes an empty one: when there is none, and when what is there cannot be used.
     /// Up to `cache` bytes of it are held in memory.
-    pub(crate) fn open(storage: &dyn Storage, path: &Path, cache: usize) -> Result<Self, IndexError> {
-        if let Ok(index) = Self::open_file(storage, path, cache)
-            && index.about("format").is_ok_and(|format| format == Some(FORMAT))
-        {
+    pub(crate) fn open(storage: &Arc<dyn Storage>, path: &Path, cache: usize) -> Result<Self, IndexError> {
+        let index = Self {
+            storage: Arc::clone(storage),
+            path: path.to_owned(),
+            cache,
+            database: RwLock::new(None),
+            sync_failed: Arc::default(),
+        };
+        if index.about("format").is_ok_and(|format| format == Some(FORMAT)) {
             return Ok(index);
         }
-        remove_if_there(storage, path).map_err(|error| failed("remove", path)(error.into()))?;
-        let index = Self::open_file(storage, path, cache)?;
+        // Closed before it goes.
+        *index.database.write() = None;
+        index.remove()?;
+        index.sync_failed.store(false, Ordering::Release);
+        let file = storage.create_file(path).map_err(|error| failed("create", path)(error.into()))?;
+        *index.database.write() = Some(index.database_in(file)?);
         index.clear()?;
         Ok(index)
     }
 
-    fn open_file(storage: &dyn Storage, path: &Path, cache: usize) -> Result<Self, IndexError> {
-        let file = match storage.open_file(path, Access::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => storage.create_file(path),
-            opened => opened,
-        };
-        let file = file.map_err(|error| failed("open", path)(error.into()))?;
-        let database = redb::Builder::new()
-            .set_cache_size(cache)
-            .create_with_backend(IndexFile(file))
-            .map_err(|error| failed("open", path)(error.into()))?;
-        Ok(Self { database, path: path.to_owned() })
+    fn remove(&self) -> Result<(), IndexError> {
+        remove_if_there(&*self.storage, &self.path)
+            .map_err(|error| failed("remove", &self.path)(error.into()))
     }
 
+    fn database_in(&self, file: Arc<dyn StorageFile>) -> Result<Database, IndexError> {
+        let file = IndexFile { file, sync_failed: Arc::clone(&self.sync_failed) };
+        redb::Builder::new()
+            .set_cache_size(self.cache)
+            .create_with_backend(file)
+            .map_err(|error| failed("open", &self.path)(error.into()))
+    }
+
+    /// Opens the file, again after a failure.
+    fn ensure_open(&self) -> Result<(), IndexError> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            self.remove()?;
+            let error = io::Error::other("a sync of it has failed: drop the table and open it again");
+            return Err(failed("use", &self.path)(error.into()));
+        }
+        let mut database = self.database.write();
+        if database.is_none() {
+            let file = self.storage.open_file(&self.path, Access::Write);
+            let file = file.map_err(|error| failed("open", &self.path)(error.into()))?;
+            *database = Some(self.database_in(file)?);
+        }
+        Ok(())
+    }
+
+    /// Does something with the database, and closes it when that fails: it may not take any further call.
+    fn with<T>(
+        &self,
+        action: &'static str,
+        run: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, IndexError> {
+        let mut open = self.database.read();
+        if open.is_none() {
+            drop(open);
+            self.ensure_open()?;
+            open = self.database.read();
+        }
+        // Another call may have failed meanwhile.
+        let outcome = open.as_ref().map_or(Err(redb::Error::PreviousIo), run);
+        drop(open);
+        outcome.map_err(|error| {
+            *self.database.write() = None;
+            // Else what it reads as could be believed. Each further call tries again.
+            let removed = if self.sync_failed.load(Ordering::Acquire) { self.remove() } else { Ok(()) };
+            removed.err().unwrap_or_else(|| failed(action, &self.path)(error))
+        })
+    }
     fn about(&self, what: &str) -> Result<Option<u64>, IndexError> {
         self.read(|reading| match reading.open_table(ABOUT) {
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
@@ -128,7 +185,7 @@ impl KeptIndex {
         })
     }
 
-    /// Forgets the points that are removed and learns the changes: all of it, or nothing, durably.
+    /// Learns the changes and forgets the points that are removed: all of it, or nothing, durably.
     pub(crate) fn commit(
         &self,
         changes: &Changes,
@@ -137,11 +194,11 @@ impl KeptIndex {
     ) -> Result<(), IndexError> {
         self.write(|writing| {
             let mut points = writing.open_table(POINTS)?;
-            for key in removed {
-                points.remove(key_bytes(*key))?;
-            }
             for (key, latest) in &changes.points {
                 points.insert(key_bytes(*key), latest_bytes(*latest))?;
+            }
+            for key in removed {
+                points.remove(key_bytes(*key))?;
             }
             let mut series = writing.open_table(SERIES)?;
             let mut about = writing.open_table(ABOUT)?;
@@ -186,22 +243,20 @@ impl KeptIndex {
         &self,
         read: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, IndexError> {
-        let reading = self.database.begin_read().map_err(redb::Error::from);
-        reading.and_then(|reading| read(&reading)).map_err(failed("read", &self.path))
+        self.with("read", |database| read(&database.begin_read()?))
     }
 
     fn write(
         &self,
         write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), IndexError> {
-        let outcome = (|| {
-            let mut writing = self.database.begin_write()?;
+        self.with("write", |database| {
+            let mut writing = database.begin_write()?;
             // Opening after a crash need not walk through the tree then.
             writing.set_quick_repair(true);
             write(&writing)?;
             Ok(writing.commit()?)
-        })();
-        outcome.map_err(failed("write", &self.path))
+        })
     }
 }
 

@@ -86,7 +86,10 @@ impl TableCore {
         sweep: &mut Sweep,
     ) -> Result<(), CheckpointError> {
         self.stream.sync()?;
-        let removed = self.gone(changes, sweep)?;
+        let mut removed = self.gone(changes, sweep)?;
+        // Also what came and went since the last commit.
+        let came = changes.points.iter().filter(|(_, latest)| !self.is_kept(latest.number));
+        removed.extend(came.map(|(key, _)| *key));
         let watermark = |(shard, next): (&u32, &u64)| {
             let last = last.get(shard).and_then(|counter| self.checksum(*shard, *counter));
             (*shard, Watermark { next: *next, last })
