@@ -42,9 +42,9 @@ pub(crate) enum Command {
     Delete(delete::Args),
     /// Put a record, or those of standard input
     Put(put::Args),
-    /// Put the records of a file: lines, JSON lines, line protocol, Arrow
+    /// Put the records of a file: lines, JSON, line protocol, CSV, Parquet, Arrow
     Import(import::Args),
-    /// Write records to a file: lines, JSON lines, line protocol, Arrow
+    /// Write records to a file: lines, JSON, line protocol, CSV, Parquet, Arrow
     Export(export::Args),
     /// Get one record by its sequence number
     Get(get::Args),

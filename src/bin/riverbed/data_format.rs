@@ -19,6 +19,12 @@ pub(crate) enum DataFormat {
     Records,
     /// InfluxDB's line protocol: a line is a point
     LineProtocol,
+    /// Comma-separated values with a heading: a line is a row
+    Csv,
+    /// A line is a row, as an object in JSON
+    JsonRows,
+    /// Apache Parquet: rows
+    Parquet,
     /// Arrow IPC, a stream or a file: batches of rows
     Arrow,
 }
@@ -30,9 +36,16 @@ impl DataFormat {
         asked.unwrap_or_else(|| match extension() {
             Some("jsonl" | "ndjson") => Self::JsonLines,
             Some("lp" | "line") => Self::LineProtocol,
+            Some("csv") => Self::Csv,
+            Some("parquet") => Self::Parquet,
             Some("arrow" | "arrows" | "ipc" | "feather") => Self::Arrow,
             _ => Self::Lines,
         })
+    }
+
+    /// Whether it holds rows with typed columns, and not records.
+    pub(crate) fn is_of_rows(self) -> bool {
+        matches!(self, Self::Csv | Self::JsonRows | Self::Parquet | Self::Arrow)
     }
 }
 

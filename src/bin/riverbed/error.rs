@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use riverbed::columns::{ReadBatchError, SchemaError, WriteIpcError};
+use riverbed::columns::{ReadBatchError, SchemaError, WriteIpcError, WriteTableError};
 use riverbed::point::WriteLinesError;
 use riverbed::{
     CloseError, ConsumerError, CreateStreamError, OpenError, PutError, ReadError, RepairError, ReshardError,
@@ -73,6 +73,12 @@ pub(crate) enum CliError {
     /// The rows of an input were not put, or not all of them.
     #[error("cannot put the rows of {}", path.display())]
     PutRows { path: PathBuf, source: Box<dyn Error + Send + Sync> },
+    /// Rows of these types do not go with those that the stream has.
+    #[error(
+        "field '{field}' of {} does not go with the stream's rows: expected {expected}, found {found}; read CSV and JSON with \
+         --as-newest, convert the column, or put the rows to another stream", path.display()
+    )]
+    OtherRows { path: PathBuf, field: String, expected: String, found: String },
     #[error(
         "record {number} is no batch of rows: choose another --format, or begin behind it with --from after:{number}"
     )]
@@ -83,6 +89,8 @@ pub(crate) enum CliError {
     Schema(#[from] SchemaError),
     #[error(transparent)]
     WriteRows(WriteIpcError),
+    #[error(transparent)]
+    WriteTable(WriteTableError),
     #[error("interrupted before it was done")]
     Interrupted,
     #[error("the stream has no consumer '{name}': `riverbed consumers list` shows those it has")]
@@ -117,7 +125,8 @@ impl CliError {
     pub(crate) fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
-            Self::WriteRows(WriteIpcError::Write(error)) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::WriteRows(WriteIpcError::Write(error))
+            | Self::WriteTable(WriteTableError::Write(error)) => error.kind() == io::ErrorKind::BrokenPipe,
             Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
             _ => false,
         }
@@ -196,6 +205,15 @@ impl From<WriteIpcError> for CliError {
         match error {
             WriteIpcError::Read(error) => error.into(),
             error => Self::WriteRows(error),
+        }
+    }
+}
+
+impl From<WriteTableError> for CliError {
+    fn from(error: WriteTableError) -> Self {
+        match error {
+            WriteTableError::Read(error) => error.into(),
+            error => Self::WriteTable(error),
         }
     }
 }

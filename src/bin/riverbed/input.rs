@@ -1,7 +1,7 @@
 //! Where records are read from: a file or standard input, with a progress bar and an ear for Ctrl-C.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -39,13 +39,23 @@ impl Input {
         let metadata = file.metadata().map_err(CliError::io("look at", &name))?;
         let length = metadata.is_file().then_some(metadata.len());
         let interrupt = Interrupt::on_signals()?;
-        let progress = progress::bytes(length);
+        // Whoever types sees how far he has come.
+        let progress = if file.is_terminal() { ProgressBar::hidden() } else { progress::bytes(length) };
         Ok(BufReader::with_capacity(BUFFER, Self { file, name, interrupt, progress }))
     }
 
     /// What to call it in messages.
     pub(crate) fn name(&self) -> &Path {
         &self.name
+    }
+
+    /// The file, for those who read it from its end on.
+    pub(crate) fn whole_file(&self) -> Result<File, CliError> {
+        let metadata = self.file.metadata().map_err(CliError::io("look at", &self.name))?;
+        if !metadata.is_file() {
+            return Err(CliError::usage("this format is read from its end on: give a file, not a pipe"));
+        }
+        self.file.try_clone().map_err(CliError::io("read", &self.name))
     }
 
     /// Whether somebody has interrupted it. Reading then fails.

@@ -16,6 +16,8 @@ mod output;
 mod progress;
 mod rates;
 mod record_format;
+mod rows_in;
+mod rows_out;
 mod signals;
 mod source;
 mod table;

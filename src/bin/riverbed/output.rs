@@ -1,7 +1,7 @@
 //! Where commands write to.
 
 use std::error::Error;
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use anstream::ColorChoice;
 use serde::Serialize;
@@ -14,7 +14,7 @@ const PLAIN: &str = "\u{1b}[0m";
 
 /// Standard output: facts for people, or as JSON. Records are written to it as they are.
 pub(crate) struct Output {
-    out: BufWriter<StdoutLock<'static>>,
+    out: BufWriter<Stdout>,
     json: bool,
     colour: bool,
 }
@@ -24,7 +24,7 @@ impl Output {
         let stdout = io::stdout();
         // Asks NO_COLOR, CLICOLOR, TERM and whether it is a terminal.
         let colour = anstream::AutoStream::choice(&stdout) != ColorChoice::Never;
-        Self { out: BufWriter::with_capacity(64 << 10, stdout.lock()), json, colour }
+        Self { out: BufWriter::with_capacity(64 << 10, stdout), json, colour }
     }
 
     /// Whether facts are wanted as JSON.

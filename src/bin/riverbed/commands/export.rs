@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use riverbed::columns::{BatchReaderOptions, IpcFormat, IpcOptions};
+use riverbed::columns::{BatchReaderOptions, IpcFormat};
 use riverbed::{ReadOnlyStream, Record, ShardId, Timestamp};
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -14,6 +14,7 @@ use crate::destination::Destination;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::record_format::{self, RecordFormat, RecordWriter};
+use crate::rows_out::{self, RowsOptions};
 use crate::signals::Interrupt;
 use crate::source::{self, Source};
 use crate::values::{self, From};
@@ -22,7 +23,7 @@ use crate::{Outcome, opening, progress, units};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Works beside a writer, and ends with what there is now. A file gets its name when it is whole. The format \
-                        is that of its name (.jsonl, .lp, .arrow) or of --format; `records` keeps everything, the \
+                        is that of its name (.jsonl, .lp, .csv, .parquet, .arrow) or of --format; `records` keeps everything, the \
                         others keep data or rows alone.\n\nExamples:\n  \
                         riverbed --store data export clicks clicks.jsonl\n  \
                         riverbed --store data export metrics --format line-protocol --from 1d | gzip > metrics.lp.gz\n  \
@@ -45,28 +46,29 @@ pub(crate) struct Args {
     /// Only this shard: its number or id
     #[arg(long, value_parser = values::shard)]
     shard: Option<ShardId>,
-    /// With Arrow: add the columns seq_number and stream_time, and shard_id where all shards are merged
+    /// With rows: add the columns seq_number and stream_time, and shard_id where all shards are merged
     #[arg(long)]
     sequence_numbers: bool,
 }
 
 #[derive(Default, Serialize)]
 struct Exported {
-    records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u64>,
 }
 
 pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome, CliError> {
     let format = DataFormat::of(args.format, args.file.as_deref());
-    if args.sequence_numbers && format != DataFormat::Arrow {
-        return Err(CliError::usage("only Arrow has columns for --sequence-numbers: use --format records"));
+    if args.sequence_numbers && !format.is_of_rows() {
+        return Err(CliError::usage("only rows have columns for --sequence-numbers: use --format records"));
     }
     let interrupt = Interrupt::on_signals()?;
     let stream = opening::read(path)?.open_stream(&args.stream)?;
     let mut to = Destination::new(args.file.as_deref(), out)?;
     let exported = match format {
-        DataFormat::Arrow => rows(&stream, args, &interrupt, &mut to)?,
+        format if format.is_of_rows() => rows(&stream, args, &interrupt, format, &mut to)?,
         format => records(&stream, args, &interrupt, format, &mut to)?,
     };
     to.finish()?;
@@ -78,10 +80,8 @@ pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome,
         out.json(&exported)?;
     } else {
         let count = match exported.rows {
-            Some(rows) => {
-                format!("{}, in {}", units::counted(rows, "row"), units::counted(exported.records, "record"))
-            }
-            None => units::counted(exported.records, "record"),
+            Some(rows) => units::counted(rows, "row"),
+            None => units::counted(exported.records.unwrap_or_default(), "record"),
         };
         out.line(&format!("{count}, in {}", file.display()))?;
     }
@@ -101,7 +101,7 @@ fn records(
     let progress = progress::records((args.from == From::Oldest && args.shard.is_none()).then_some(total));
     let mut points = RecordWriter::new(RecordFormat::Points);
     let mut whole = RecordWriter::new(RecordFormat::Json);
-    let mut exported = Exported::default();
+    let mut count = 0;
     while let Some(record) = source.next()? {
         if until.is_some_and(|until| record.arrival_time() >= until) {
             break;
@@ -114,10 +114,10 @@ fn records(
             DataFormat::Records => whole.write(&record, to)?,
             format => write_data(&record, format, to)?,
         }
-        exported.records += 1;
+        count += 1;
         progress.inc(1);
     }
-    Ok(exported)
+    Ok(Exported { records: Some(count), rows: None })
 }
 
 /// Writes a record's data so that whoever reads them finds where they end.
@@ -154,7 +154,8 @@ fn rows(
     stream: &ReadOnlyStream,
     args: &Args,
     interrupt: &Interrupt,
-    to: &mut impl Write,
+    format: DataFormat,
+    to: &mut (impl Write + Send),
 ) -> Result<Exported, CliError> {
     let columns = stream.columns();
     let mut reading = BatchReaderOptions::new();
@@ -163,40 +164,17 @@ fn rows(
         reading = reading.schema(newest);
     }
     let (position, shard) = source::position(stream, args.from, args.shard)?;
-    let mut reader = match shard {
+    let reader = match shard {
         Some(shard) => columns.reader_with(shard, position, reading)?,
         None => columns.merged_reader(position, reading)?,
     };
     let is_stream =
         args.file.as_deref().and_then(Path::extension).is_none_or(|extension| extension == "arrows");
-    let format = if is_stream { IpcFormat::Stream } else { IpcFormat::File };
-    let mut options = IpcOptions::new().format(format).sequence_numbers(args.sequence_numbers);
-    if let Some(until) = args.until {
-        options = options.before_time(until.into());
-    }
-    let written = reader.write_ipc(Interruptible { to, interrupt }, options);
-    if interrupt.is_asked() {
-        return Err(CliError::Interrupted);
-    }
-    let written = written?;
-    Ok(Exported { records: written.batches, rows: Some(written.rows) })
-}
-
-/// Takes no more when somebody wants the command to end.
-struct Interruptible<'w, W> {
-    to: &'w mut W,
-    interrupt: &'w Interrupt,
-}
-
-impl<W: Write> Write for Interruptible<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.interrupt.is_asked() {
-            return Err(std::io::Error::other("interrupted by a signal"));
-        }
-        self.to.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.to.flush()
-    }
+    let options = RowsOptions {
+        ipc: if is_stream { IpcFormat::Stream } else { IpcFormat::File },
+        sequence_numbers: args.sequence_numbers,
+        until: args.until.map(Timestamp::from),
+    };
+    let rows = rows_out::write(reader, format, options, interrupt, to)?;
+    Ok(Exported { rows: Some(rows), ..Exported::default() })
 }

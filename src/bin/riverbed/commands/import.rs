@@ -17,18 +17,19 @@ use crate::framing::Framing;
 use crate::input::Input;
 use crate::key_source::{KeyArgs, KeySource};
 use crate::output::{self, Output};
+use crate::rows_in::{self, TypeArgs};
 use crate::whole_record::WholeRecord;
 use crate::{Outcome, line_chunks, opening, units, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The format is that of the file's name (.jsonl, .lp, .arrow) or of --format. Records of lines, NUL, \
-                        length-prefixed, JSON lines and Arrow need a partition key; points and whole records have one. \
+    after_help = "The format is that of the file's name (.jsonl, .lp, .csv, .parquet, .arrow) or of --format. Points and whole \
+                        records have a partition key, all others need one. \
                         What was put before an error stays; of line protocol, up to 1 MiB of lines goes in whole or not \
                         at all.\n\nExamples:\n  \
                         riverbed --store data import requests access.log --key-field 1\n  \
                         riverbed --store data import metrics metrics.lp --precision s\n  \
-                        riverbed --store data import taxis taxis.arrow --key taxis\n  \
+                        riverbed --store data import taxis taxis.csv --key taxis\n  \
                         riverbed --store old export clicks --format records | \
                         riverbed --store new import clicks --format records"
 )]
@@ -58,6 +59,8 @@ pub(crate) struct Args {
     /// Whose line protocol
     #[arg(long, value_enum, default_value_t = WhoseLines::V2Server)]
     dialect: WhoseLines,
+    #[command(flatten)]
+    types: TypeArgs,
 }
 
 /// The dialects of `docs/line-protocol.md`.
@@ -119,7 +122,9 @@ fn import(
             args.key.refuse("points have the key of their series")?;
             points(stream, input, &args)
         }
-        DataFormat::Arrow => rows(stream, input, args),
+        DataFormat::Arrow | DataFormat::Csv | DataFormat::JsonRows | DataFormat::Parquet => {
+            rows(stream, format, input, args)
+        }
         DataFormat::Records => {
             args.key.refuse("whole records have their keys")?;
             fill(Feed::new(stream, options), input, framing, |line, feed| {
@@ -166,7 +171,12 @@ fn fill<'s>(
     Ok(Imported { records: feed.put(), left_out: feed.left_out(), ..Imported::default() })
 }
 
-fn rows(stream: &Stream, input: &mut BufReader<Input>, args: Args) -> Result<Imported, CliError> {
+fn rows(
+    stream: &Stream,
+    format: DataFormat,
+    input: &mut BufReader<Input>,
+    args: Args,
+) -> Result<Imported, CliError> {
     let KeySource::One(key) = args.key.required(None)? else {
         return Err(CliError::usage("rows go in under one key: give it with --key"));
     };
@@ -174,13 +184,7 @@ fn rows(stream: &Stream, input: &mut BufReader<Input>, args: Args) -> Result<Imp
         Some(durability) => stream.columns().durability(durability),
         None => stream.columns(),
     };
-    let put = match columns.put_ipc(&key, &mut *input) {
-        Ok(put) => put,
-        Err(error) if input.get_ref().is_interrupted() => error.put(),
-        Err(error) => {
-            return Err(CliError::PutRows { path: input.get_ref().name().to_owned(), source: error.into() });
-        }
-    };
+    let put = rows_in::put(&columns, &key, format, &args.types, input)?;
     stream.sync()?;
     Ok(Imported { records: put.records, rows: Some(put.rows), ..Imported::default() })
 }
