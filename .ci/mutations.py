@@ -29,7 +29,7 @@ MUTATIONS = [
     ("found-names-sync", "names left by a killed process are used before they are durable", "src/store/open.rs",
      "    sync_dir(storage, &streams)?;\n    let mut manifests", "    let mut manifests", "power_cut"),
     ("found-frames-sync", "recovered records are served before they are durable", "src/log/recovery/examine.rs",
-     'self.file.sync_data().map_err(failed("sync"))?;', "", "power_cut"),
+     'self.file.sync_data().map_err(failed("sync"))?;\n            let capacity', "let capacity", "power_cut"),
     ("trust-killed-recovery", "what a killed recovery has sealed is used before that is durable", "src/log/recovery/examine.rs",
      "slot.state == SlotState::Sealed && by_recovery(slot)", "slot.state == SlotState::Open && by_recovery(slot)", "power_cut"),
     ("reuse-numbers", "after an unclean stop numbers go on behind the last record found", "src/log/recovery/mod.rs",
@@ -114,7 +114,7 @@ def run(name, path, text, replacement, test):
     try:
         command = ["cargo", "test", "--quiet", "--all-features", "--test", test]
         env_target = ["env", f"CARGO_TARGET_DIR={ROOT / 'target' / 'mutations' / 'target'}", "RUSTFLAGS=-Awarnings",
-                      "RUST_BACKTRACE=0"]
+                      "RUST_BACKTRACE=0", "RIVERBED_POWERCUT_HISTORIES=4000"]
         built = subprocess.run([*env_target, *command, "--no-run"], cwd=COPY, capture_output=True, text=True)
         if built.returncode != 0:
             return "does not compile: " + built.stderr[-400:]
