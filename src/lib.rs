@@ -150,12 +150,26 @@ pub use sys::clock::{Clock, SystemClock, Timestamp};
 #[doc(hidden)]
 pub mod internals;
 
-/// The code in `docs/line-protocol.md` is compiled and run.
-#[cfg(all(doctest, feature = "line-protocol"))]
-#[doc = include_str!("../docs/line-protocol.md")]
-struct LineProtocolPage;
-
-/// The code in the README is compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+/// The code in the documentation is compiled and run.
+#[cfg(all(
+    doctest,
+    feature = "async",
+    feature = "frames",
+    feature = "line-protocol",
+    feature = "measures",
+    feature = "writer"
+))]
+mod pages {
+    macro_rules! page {
+        ($name:ident, $path:literal) => {
+            #[doc = include_str!($path)]
+            struct $name;
+        };
+    }
+    page!(Readme, "../README.md");
+    page!(Tutorial, "../docs/tutorial.md");
+    page!(HowTo, "../docs/how-to.md");
+    page!(Consumers, "../docs/consumers.md");
+    page!(Columns, "../docs/columns.md");
+    page!(LineProtocol, "../docs/line-protocol.md");
+}
