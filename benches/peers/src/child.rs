@@ -10,8 +10,8 @@ use crate::peer::{Filling, Log, Peer};
 use crate::workload::{BATCH, Mode, READ_RECORDS, REOPEN_RECORDS, Workload, noise};
 
 /// How long is measured, and how long is worked before that, so that files have grown and threads have started.
-const MEASURED: Duration = Duration::from_secs(1);
-const WARM_UP: Duration = Duration::from_millis(200);
+const MEASURED: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_millis(150);
 /// Less, if this much has been written.
 const MEASURED_BYTES: u64 = 256 << 20;
 const WARM_UP_BYTES: u64 = 64 << 20;

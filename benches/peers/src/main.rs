@@ -21,7 +21,7 @@ const USAGE: &str = "\
 usage: riverbed-peers [--rounds N] [--only WORKLOAD,..] [--peers NAME,..] [--data DIRECTORY] [--out DIRECTORY]
        riverbed-peers draw [--out DIRECTORY]
 
-Without arguments: 5 rounds of everything, with the logs in target/data of this package, and the table, the charts and every
+Without arguments: 9 rounds of everything, with the logs in target/data of this package, and the table, the charts and every
 single figure written to docs/benchmarks. `draw` writes table and charts again, of figures that are there.";
 
 struct Arguments {
@@ -56,7 +56,7 @@ fn of_id(id: &str) -> Workload {
 fn arguments(words: &[String]) -> Arguments {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut arguments = Arguments {
-        rounds: 5,
+        rounds: 9,
         only: Vec::new(),
         peers: Vec::new(),
         data: package.join("target/data"),
@@ -66,11 +66,12 @@ fn arguments(words: &[String]) -> Arguments {
     for pair in words.chunks(2) {
         match pair {
             [name, value] if name == "--rounds" => {
-                arguments.rounds = value.parse().expect("a number of rounds")
+                arguments.rounds = value.parse().expect("a number of rounds");
             }
             [name, value] if name == "--only" => arguments.only = list(value),
             [name, value] if name == "--peers" => arguments.peers = list(value),
-            [name, value] if name == "--data" => arguments.data = value.into(),
+            // A directory of our own in it, since we empty that.
+            [name, value] if name == "--data" => arguments.data = Path::new(value).join("riverbed-peers"),
             [name, value] if name == "--out" => arguments.out = value.into(),
             _ => {
                 eprintln!("{USAGE}");

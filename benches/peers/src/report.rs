@@ -38,9 +38,9 @@ pub fn markdown(rows: &[Row], peers: &[Peer], machine: &str) -> String {
     page += "[peers.csv](peers.csv) has every single measurement.\n\n";
     machine.lines().for_each(|line| page += &format!("- {line}\n"));
     page += &format!("- Load while measuring: {}\n", loads(rows));
-    page += &format!("- Command: `just peers --rounds {}`\n", rounds(rows));
+    page += &format!("- Command: `just peers` ({} rounds)\n", rounds(rows));
     page += &format!("- Versions: {}\n\n", versions(peers));
-    page += "Medians, with the lowest and highest round in brackets. ";
+    page += "Medians, with the lowest and highest round below. ";
     page += "**†** marks a figure that comes with a weaker promise than the column's; the notes below each table say which. ";
     page += "A dash is somebody who cannot take part.\n";
     for ((title, unit, workloads), charts) in TABLES.iter().zip(CHARTS) {
@@ -119,7 +119,7 @@ fn cell(rows: &[Row], peer: &Peer, workload: Workload) -> String {
     };
     let mark = if matches!((peer.part)(workload), Part::Weaker(_)) { " †" } else { "" };
     let Summary { median, low, high, kept } = figures;
-    let text = format!("{}{mark} ({} to {})", number(median), number(low), number(high));
+    let text = format!("{}{mark}<br><sub>{} – {}</sub>", number(median), number(low), number(high));
     if !reopen {
         return text;
     }
@@ -129,7 +129,7 @@ fn cell(rows: &[Row], peer: &Peer, workload: Workload) -> String {
 
 fn notes(rows: &[Row], peers: &[Peer], workloads: &[Workload]) -> String {
     let mut notes = String::new();
-    for peer in peers.iter().filter(|peer| peer.kind == Kind::Peer || peer.name.contains(',')) {
+    for peer in peers.iter().filter(|peer| peer.kind != Kind::Bare) {
         let mut told: Vec<String> = Vec::new();
         for workload in workloads {
             let note = match (peer.part)(*workload) {
@@ -138,7 +138,7 @@ fn notes(rows: &[Row], peers: &[Peer], workloads: &[Workload]) -> String {
                 Part::Not(reason) if peer.kind == Kind::Peer => Some(format!("– {reason}")),
                 Part::Not(_) => None,
             };
-            told.extend(note.filter(|note| !told.contains(note)).map(|note| note.clone()));
+            told.extend(note.filter(|note| !told.contains(note)));
         }
         if !told.is_empty() {
             notes += &format!("- {}: {}\n", peer.name, told.join("; "));

@@ -106,8 +106,8 @@ fn figures(child: &mut Child) -> Option<Figures> {
     std::thread::spawn(move || {
         let found =
             BufReader::new(stdout).lines().map_while(Result::ok).find_map(|line| Figures::parse(&line));
-        // The other side is gone only once it has given up on this child.
-        drop(sender.send(found));
+        // It fails only where the other side has given up on this child.
+        sender.send(found).ok();
     });
     receiver.recv_timeout(LIMIT).ok().flatten()
 }

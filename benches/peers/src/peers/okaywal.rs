@@ -33,7 +33,7 @@ struct Okaywal {
 
 impl Okaywal {
     fn open(path: &Path) -> Self {
-        Self { path: path.to_owned(), log: recover(path, Keep(None)) }
+        Self { path: path.to_owned(), log: recover(path, Keep::default()) }
     }
 }
 
@@ -45,15 +45,15 @@ fn recover(path: &Path, manager: Keep) -> WriteAheadLog {
         .unwrap()
 }
 
-/// Keeps every entry; adds them up if there is something to add them to.
-#[derive(Debug)]
-struct Keep(Option<Arc<Mutex<Sum>>>);
+/// Reads every entry, as the manager of its example does, and adds them up. (One that leaves chunks unread is no faster: version
+/// 0.3.1 then skips the checksum of the first one twice, and takes what follows for the end.)
+#[derive(Debug, Default)]
+struct Keep(Arc<Mutex<Sum>>);
 
 impl LogManager for Keep {
     fn recover(&mut self, entry: &mut Entry<'_>) -> io::Result<()> {
-        let Some(sum) = &self.0 else { return Ok(()) };
         if let Some(chunks) = entry.read_all_chunks()? {
-            let mut sum = sum.lock().unwrap();
+            let mut sum = self.0.lock().unwrap();
             chunks.iter().for_each(|chunk| sum.add(chunk));
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Log for Okaywal {
 
     fn read_all(&self) -> Sum {
         let sum = Arc::new(Mutex::new(Sum::default()));
-        recover(&self.path, Keep(Some(Arc::clone(&sum)))).shutdown().unwrap();
+        recover(&self.path, Keep(Arc::clone(&sum))).shutdown().unwrap();
         *sum.lock().unwrap()
     }
 
