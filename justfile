@@ -32,6 +32,10 @@ latency:
 footprint GIB="4":
     RIVERBED_GIB={{ GIB }} cargo bench --bench footprint
 
+# Beside other logs and stores: figures and charts to docs/benchmarks (compiles RocksDB for half an hour, see there).
+peers *ARGS:
+    cd benches/peers && cargo run --release -- {{ ARGS }}
+
 # Simulated power cuts, as many histories as you like.
 powercut HISTORIES="10000" SEED="1":
     RIVERBED_POWERCUT_HISTORIES={{ HISTORIES }} RIVERBED_POWERCUT_SEED={{ SEED }} \

@@ -85,7 +85,10 @@ fn arguments(words: &[String]) -> Arguments {
 fn run(arguments: &Arguments) {
     let chosen = |chosen: &[String], name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
     machine::empty(&arguments.data);
-    let machine = machine::describe(&arguments.data);
+    let mut machine = machine::describe(&arguments.data);
+    #[cfg(feature = "rocksdb")]
+    machine.push(peers::rocksdb::library(&arguments.data.join("rocksdb")));
+    machine.push(format!("Started with a load of {}", machine::load()));
     let plan = Plan {
         rounds: arguments.rounds,
         peers: peer::all().into_iter().filter(|peer| chosen(&arguments.peers, peer.name)).collect(),

@@ -18,6 +18,20 @@ pub const PEER: Peer = Peer {
     filling: Filling::Batches,
 };
 
+/// What the library says of itself in its log, since it need not be the one that the crate was made for (`ROCKSDB_LIB_DIR`).
+pub fn library(path: &Path) -> String {
+    drop(Rocksdb::open(path, Mode::Unsynced, Workload::Read));
+    let log = std::fs::read_to_string(path.join("LOG")).unwrap();
+    let told = |what: &str| {
+        log.lines().find_map(|line| line.split_once(what)).map_or("?", |(_, told)| told.trim()).to_owned()
+    };
+    format!(
+        "RocksDB: library {}, fast CRC32: {}",
+        told("RocksDB version:"),
+        told("Fast CRC32 supported:").to_lowercase()
+    )
+}
+
 struct Rocksdb {
     database: DB,
     writes: WriteOptions,
