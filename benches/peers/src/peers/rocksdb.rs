@@ -74,7 +74,7 @@ impl Log for Rocksdb {
         for data in batch {
             writes.put(self.key(), data);
         }
-        self.database.write_opt(&writes, &self.writes).unwrap();
+        self.database.write_opt(writes, &self.writes).unwrap();
     }
 
     fn read_all(&self) -> Sum {
