@@ -121,7 +121,9 @@ impl Chart {
         let panels: Vec<_> =
             self.workloads.iter().map(|workload| (*workload, bars(rows, peers, *workload))).collect();
         let panels: Vec<_> = panels.into_iter().filter(|(_, bars)| !bars.is_empty()).collect();
-        let height = |bars: &Vec<Bar<'_>>| PANEL_HEAD + ROW * bars.len() as i32 + PANEL_FOOT;
+        // A panel alone needs no heading.
+        let head = if panels.len() > 1 { PANEL_HEAD } else { PANEL_HEAD - 26 };
+        let height = |bars: &Vec<Bar<'_>>| head + ROW * bars.len() as i32 + PANEL_FOOT;
         let total = TOP + panels.iter().map(|(_, bars)| height(bars)).sum::<i32>() + BOTTOM;
         let path = out.join(format!("{}-{}.svg", self.file, theme.name));
         let area = SVGBackend::new(&path, (WIDTH, total as u32)).into_drawing_area();
@@ -131,7 +133,8 @@ impl Chart {
         let mut top = TOP;
         for (workload, bars) in &panels {
             let heading = if panels.len() > 1 { workload.title() } else { "" };
-            panel(&area, theme, heading, bars, self.unit, top);
+            text(&area, heading, (20, top + 8), 16, theme.text, HPos::Left);
+            panel(&area, theme, bars, self.unit, top + head);
             top += height(bars);
         }
         legend(&area, theme, &panels, total - BOTTOM + 10);
@@ -158,11 +161,10 @@ fn bars<'a>(rows: &[Row], peers: &'a [Peer], workload: Workload) -> Vec<Bar<'a>>
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn panel(area: &Area<'_>, theme: &Theme, heading: &str, bars: &[Bar<'_>], unit: &str, top: i32) {
-    text(area, heading, (20, top + 8), 16, theme.text, HPos::Left);
+/// The bars, the first of them at `first`.
+fn panel(area: &Area<'_>, theme: &Theme, bars: &[Bar<'_>], unit: &str, first: i32) {
     let most = bars.iter().map(|bar| bar.figures.high).fold(0.0, f64::max);
     let scale = LENGTH / most;
-    let first = top + PANEL_HEAD;
     let last = first + ROW * bars.len() as i32;
     for step in 0..=4 {
         let value = tick(most) * f64::from(step);
