@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+/// What is measured as riverbed.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../src");
+
 /// The processes that wanted to run, over the last minute.
 pub fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -45,7 +48,10 @@ pub fn describe(data: &Path) -> Vec<String> {
         format!("File system: {file_system}"),
         format!("Compiler: {}, profile `release`", told_by("rustc", &["--version"])),
         format!("Taken: {} UTC", told_by("date", &["-u", "+%Y-%m-%d %H:%M"])),
-        format!("riverbed at commit `{}`", told_by("git", &["rev-parse", "--short", "HEAD"])),
+        format!(
+            "riverbed as of commit `{}`",
+            told_by("git", &["-C", SOURCES, "log", "-1", "--format=%h", "."])
+        ),
     ]
 }
 
