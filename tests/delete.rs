@@ -13,6 +13,7 @@ fn handles_of_a_deleted_stream_never_see_its_successor() {
         .durability(Durability::Immediate)
         .segment_len(64 * 1024, 64 * 1024)
         .max_mapped_segments(0)
+        .max_open_files(0)
         .open(directory.path().join("data"))
         .unwrap();
     let fill = |data: u8| {

@@ -135,6 +135,8 @@ struct History {
     killed: bool,
     /// What was planned last is a kill, not a cut.
     kill_planned: bool,
+    /// Mostly fewer than there are segments being written.
+    max_open_files: usize,
 }
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -150,6 +152,7 @@ impl History {
             written: 0,
             killed: false,
             kill_planned: false,
+            max_open_files: [0, 1, 2, 512][usize::try_from(seed % 4).unwrap()],
         }
     }
 
@@ -159,6 +162,7 @@ impl History {
             .clock(self.clock.clone())
             .maintenance(Maintenance::Manual)
             .segment_len(64 * 1024, 128 * 1024)
+            .max_open_files(self.max_open_files)
     }
 
     fn run(mut self) -> Totals {

@@ -77,7 +77,8 @@ impl Active {
         trim: u64,
         stride: usize,
     ) -> Result<Self, AppendError> {
-        let Prepared { path, identity, file, map } = prepared;
+        let Prepared { identity, file, map } = prepared;
+        let path = file.path().to_owned();
         let extent = Extent::empty(base, last_time);
         let slot = Slot {
             generation: 0,
@@ -93,7 +94,7 @@ impl Active {
         };
         let misfit = || IoError::new("map", &path, io::Error::other("the bounds do not fit"));
         let (region, writer) = Region::new(map, HEADER_LEN, HEADER_LEN).ok_or_else(misfit)?;
-        let segment = Segment::live(path.clone(), identity, slot, 1, extent, file, region);
+        let segment = Segment::live(identity, slot, 1, extent, file, region);
         segment.write_first_slot(place.context).map_err(IoError::context("write", &path))?;
         Ok(Self {
             limit: base.saturating_add(identity.span),

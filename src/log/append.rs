@@ -255,7 +255,7 @@ impl Appender {
                 return Ok(prepared);
             }
             // Never activated, so nothing is lost with it; its name is needed for one that is large enough.
-            remove_if_there(storage, &prepared.path).map_err(IoError::context("remove", &prepared.path))?;
+            remove_if_there(storage, prepared.path()).map_err(IoError::context("remove", prepared.path()))?;
         }
         // Where there is no room for a large segment, a small one will do.
         let least = Wanted::new(
@@ -343,6 +343,11 @@ impl Appender {
     pub(crate) fn note_followed(&mut self, next: u64, last_time: Timestamp) {
         self.next = next;
         self.last_time = last_time;
+    }
+
+    /// The active segment of a shard that takes no appends ever again.
+    pub(crate) fn give_up_active(&mut self) -> Option<Arc<Segment>> {
+        if self.gate == Gate::Ended { self.active.take().map(Active::into_rolled) } else { None }
     }
 
     /// Takes no more appends. Returns the active segment.

@@ -8,6 +8,7 @@ pub(crate) mod background;
 pub(crate) mod commit;
 pub(crate) mod cursor;
 pub(crate) mod durability;
+pub(crate) mod files;
 pub(crate) mod follow;
 pub(crate) mod frame;
 pub(crate) mod header;

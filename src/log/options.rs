@@ -7,6 +7,7 @@ use crate::sys::clock::Clock;
 use crate::sys::storage::Storage;
 
 use super::background::Background;
+use super::files::FileCache;
 use super::map_cache::MapCache;
 
 /// The smallest segment that can be asked for.
@@ -21,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) background: Background,
     pub(crate) maps: MapCache,
+    pub(crate) files: FileCache,
     /// Length of a shard's first segment.
     pub(crate) first_segment_len: u64,
     /// Length that doubling stops at.

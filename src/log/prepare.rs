@@ -1,7 +1,7 @@
 //! Making segment files, ahead of need where possible.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
@@ -10,6 +10,7 @@ use crate::error::IoError;
 use crate::sys::mapping::Mapping;
 use crate::sys::storage::{Access, StorageFile, remove_if_there, with_suffix};
 
+use super::files::SegmentFile;
 use super::frame::MAX_FRAME_LEN;
 use super::header::{HEADER_LEN, Identity, MAX_SPAN, PAGE};
 use super::options::Context;
@@ -17,9 +18,8 @@ use super::options::Context;
 /// A segment file that exists durably and holds no record yet.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
-    pub(crate) file: Arc<dyn StorageFile>,
+    pub(crate) file: Arc<SegmentFile>,
     pub(crate) map: Mapping,
 }
 
@@ -54,6 +54,10 @@ impl Wanted {
 const _: () = assert!((MAX_FRAME_LEN + HEADER_LEN) < (1 << 30));
 
 impl Prepared {
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Whether this segment is as good as the one that is wanted.
     pub(crate) fn serves(&self, wanted: &Wanted) -> bool {
         self.identity.ordinal == wanted.ordinal
@@ -100,7 +104,8 @@ pub(crate) fn create(context: &Context, dir: &Path, wanted: Wanted) -> Result<Pr
             .map_err(IoError::context("fault in", &path))?;
         storage.rename(&temporary, &path).map_err(IoError::context("rename", &temporary))?;
         storage.sync_dir(dir).map_err(IoError::context("sync", dir))?;
-        Ok(Prepared { path: path.clone(), identity, file, map })
+        let file = SegmentFile::open(context, path.clone(), &identity, file);
+        Ok(Prepared { identity, file, map })
     })();
     if outcome.is_err() {
         // Best effort, as the error to report is the one above; what stays is removed when the store opens.

@@ -12,8 +12,9 @@ use crate::sys::clock::Timestamp;
 use crate::sys::region::Region;
 use crate::sys::storage::{Access, StorageFile};
 
+use super::files::{self, SegmentFile};
 use super::frame::{Check, Frame};
-use super::header::{HEADER_LEN, IDENTITY_LEN, Identity, PAGE, SLOT_OFFSET, Signature, Slot, SlotState};
+use super::header::{HEADER_LEN, Identity, PAGE, SLOT_OFFSET, Signature, Slot, SlotState};
 use super::index::{self, Mark, STRIDE, SparseIndex};
 use super::options::Context;
 
@@ -53,7 +54,7 @@ impl Extent {
 /// One file of frames. Shared between the shard's writer, its readers and whoever syncs it.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    path: PathBuf,
+    file: Arc<SegmentFile>,
     identity: Identity,
     signature: Signature,
     /// The sequence counter of the first record.
@@ -76,10 +77,9 @@ struct Progress {
     last_time: AtomicU64,
 }
 
-/// The segment's slot, and the file while something of it is not durable yet.
+/// The segment's slot, and whether it is durable.
 #[derive(Debug)]
 struct Durable {
-    file: Option<Arc<dyn StorageFile>>,
     slot: Slot,
     /// The page that holds `slot`.
     page: usize,
@@ -98,38 +98,38 @@ enum Mapped {
 impl Segment {
     /// A segment that is written, or was just rolled. `slot` lies in `page` of the header and is durable.
     pub(crate) fn live(
-        path: PathBuf,
         identity: Identity,
         slot: Slot,
         page: usize,
         extent: Extent,
-        file: Arc<dyn StorageFile>,
+        file: Arc<SegmentFile>,
         region: Arc<Region>,
     ) -> Self {
-        Self::new(path, identity, slot, page, extent, Some(file), Mapped::Live(region))
+        Self::new(file, identity, slot, page, extent, Mapped::Live(region))
     }
 
     /// A segment that will not be written any more.
     pub(crate) fn sealed(path: PathBuf, identity: Identity, slot: Slot, page: usize, extent: Extent) -> Self {
-        Self::new(path, identity, slot, page, extent, None, Mapped::OnDemand(Weak::new()))
+        let file = SegmentFile::closed(path, &identity);
+        Self::new(file, identity, slot, page, extent, Mapped::OnDemand(Weak::new()))
     }
 
     /// A segment that another process may still write, known so far up to the watermark in `slot`.
     pub(crate) fn followed(path: PathBuf, identity: Identity, slot: Slot, region: Arc<Region>) -> Self {
-        Self::new(path, identity, slot, 0, Extent::of(&slot), None, Mapped::Live(region))
+        let file = SegmentFile::closed(path, &identity);
+        Self::new(file, identity, slot, 0, Extent::of(&slot), Mapped::Live(region))
     }
 
     fn new(
-        path: PathBuf,
+        file: Arc<SegmentFile>,
         identity: Identity,
         slot: Slot,
         page: usize,
         extent: Extent,
-        file: Option<Arc<dyn StorageFile>>,
         mapped: Mapped,
     ) -> Self {
         Self {
-            path,
+            file,
             identity,
             signature: identity.signature(),
             base: slot.base,
@@ -141,14 +141,14 @@ impl Segment {
                 last_time: AtomicU64::new(extent.last_time.as_nanos()),
             },
             durable_end: AtomicUsize::new(extent.end),
-            durability: Mutex::new(Durable { file, slot, page, slot_is_durable: true }),
+            durability: Mutex::new(Durable { slot, page, slot_is_durable: true }),
             mapped: Mutex::new(mapped),
             index: SparseIndex::default(),
         }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     pub(crate) fn identity(&self) -> &Identity {
@@ -220,7 +220,7 @@ impl Segment {
         successor_base: u64,
         trim: u64,
     ) -> io::Result<()> {
-        let file = self.file(context)?;
+        let file = self.file.get(context)?;
         let generation = self.durability.lock().slot.generation;
         if state == SlotState::Open {
             self.write_back_long_run(extent.end)?;
@@ -261,17 +261,17 @@ impl Segment {
         region.mapping().write_back(start..end)
     }
 
-    /// Makes the slot durable too. With `SlotState::Sealed` or `Clean` in it, nothing is left to sync, and the file
-    /// is closed (the mapping stays).
+    /// Makes the slot durable too. With `SlotState::Sealed` in it, nothing is left to sync, and the file is closed (the
+    /// mapping stays).
     pub(crate) fn sync_slot(&self, context: &Context) -> io::Result<()> {
-        let file = self.file(context)?;
+        let file = self.file.get(context)?;
         let generation = self.durability.lock().slot.generation;
         file.sync_data()?;
         let mut durability = self.durability.lock();
         if durability.slot.generation == generation {
             durability.slot_is_durable = true;
             if durability.slot.state == SlotState::Sealed {
-                durability.file = None;
+                self.file.close();
             }
         }
         Ok(())
@@ -279,7 +279,7 @@ impl Segment {
 
     /// Writes the first slot of a segment just created. A sync makes it durable together with the first frames.
     pub(crate) fn write_first_slot(&self, context: &Context) -> io::Result<()> {
-        let file = self.file(context)?;
+        let file = self.file.get(context)?;
         let mut durability = self.durability.lock();
         let slot = Slot { generation: durability.slot.generation + 1, ..durability.slot };
         durability.write_slot(&*file, slot, self.signature)
@@ -297,7 +297,7 @@ impl Segment {
 
     /// Writes a slot and syncs it: for changes of state that must be durable before anything else happens.
     pub(crate) fn change_slot(&self, context: &Context, change: impl FnOnce(&mut Slot)) -> io::Result<()> {
-        let file = self.file(context)?;
+        let file = self.file.get(context)?;
         {
             let mut durability = self.durability.lock();
             let mut slot = durability.slot;
@@ -306,17 +306,6 @@ impl Segment {
             durability.write_slot(&*file, slot, self.signature)?;
         }
         self.sync_slot(context)
-    }
-
-    /// The file to sync and to write slots to; opened again if it was closed.
-    fn file(&self, context: &Context) -> io::Result<Arc<dyn StorageFile>> {
-        let mut durability = self.durability.lock();
-        if let Some(file) = &durability.file {
-            return Ok(Arc::clone(file));
-        }
-        let file = context.storage.open_file(&self.path, Access::Write)?;
-        durability.file = Some(Arc::clone(&file));
-        Ok(file)
     }
 
     /// The segment's bytes, mapped now if they are not yet.
@@ -338,9 +327,9 @@ impl Segment {
     }
 
     fn map_sealed(&self, context: &Context) -> Result<Arc<Region>, IoError> {
-        let failed = |source| IoError::new("map", &self.path, source);
-        let file = context.storage.open_file(&self.path, Access::Read).map_err(failed)?;
-        if self.was_replaced(&*file).map_err(failed)? {
+        let failed = |source| IoError::new("map", self.path(), source);
+        let file = context.storage.open_file(self.path(), Access::Read).map_err(failed)?;
+        if files::is_other(&*file, self.identity.id).map_err(failed)? {
             return Err(failed(io::ErrorKind::NotFound.into()));
         }
         // Never map past the end of the file, whatever it was shortened by: that would be a SIGBUS. The
@@ -355,16 +344,8 @@ impl Segment {
         Region::sealed(map, HEADER_LEN, end).ok_or_else(|| failed(io::Error::other("the bounds do not fit")))
     }
 
-    /// Whether the file of this name is another segment: a stream was deleted, and one of the same name created.
-    fn was_replaced(&self, file: &dyn StorageFile) -> io::Result<bool> {
-        let mut page = [0; IDENTITY_LEN];
-        file.read_at(&mut page, 0)?;
-        // A damaged page says nothing; the frames' checksums will.
-        Ok(Identity::decode(&page).is_ok_and(|identity| identity.id != self.identity.id))
-    }
-
     fn map_empty(&self, file: &dyn StorageFile) -> Result<Arc<Region>, IoError> {
-        let failed = |source| IoError::new("map", &self.path, source);
+        let failed = |source| IoError::new("map", self.path(), source);
         let map = file.map(HEADER_LEN, Access::Read).map_err(failed)?;
         Region::sealed(map, HEADER_LEN, HEADER_LEN)
             .ok_or_else(|| failed(io::Error::other("the bounds do not fit")))
@@ -376,6 +357,13 @@ impl Segment {
             Mapped::Live(region) => Some(Arc::clone(region)),
             Mapped::OnDemand(region) => region.upgrade(),
         }
+    }
+
+    /// Nobody writes here any more, and everything is durable: nothing is kept open, and the segment is mapped only while it is
+    /// read.
+    pub(crate) fn put_away(&self, context: &Context) {
+        self.file.close();
+        self.unpin(context);
     }
 
     /// Nobody writes here any more: from now on the segment is mapped only while it is read.
@@ -425,7 +413,7 @@ impl Segment {
         if missing_until <= HEADER_LEN + STRIDE {
             return;
         }
-        let marks = index::load(&*context.storage, &self.path, &self.identity, missing_until)
+        let marks = index::load(&*context.storage, self.path(), &self.identity, missing_until)
             .unwrap_or_else(|| scan_marks(region, self.signature, missing_until));
         self.index.prepend(marks);
     }
@@ -438,7 +426,7 @@ impl Segment {
         if let Ok(region) = self.region(context) {
             self.complete_index(context, &region);
         }
-        self.index.save(&*context.storage, &self.path, &self.identity)
+        self.index.save(&*context.storage, self.path(), &self.identity)
     }
 }
 

@@ -333,10 +333,31 @@ impl ShardLog {
 
     fn retire(&self, segment: &Segment) {
         let _trimming = self.trimming.lock();
-        if segment.ordinal() < self.list.trim() || self.abandoned.load(Ordering::Acquire) {
+        if segment.ordinal() >= self.list.trim() && !self.abandoned.load(Ordering::Acquire) {
+            self.finish(segment, segment.sync_slot(&self.context));
+        }
+    }
+
+    /// As [`retire`](Self::retire), for the last segment of a shard that has ended, all of which is durable. So a stream that is
+    /// split and merged for ever keeps no file open and nothing mapped for the shards that it had.
+    fn retire_last(&self) {
+        let _trimming = self.trimming.lock();
+        let active = self.appender.lock().give_up_active();
+        if self.abandoned.load(Ordering::Acquire) {
             return;
         }
-        if let Err(source) = segment.sync_slot(&self.context) {
+        if let Some(prepared) = self.preparation.take() {
+            // It was never used: the next opening removes it, if this does not.
+            drop(remove_if_there(&*self.context.storage, prepared.path()));
+        }
+        if let Some(segment) = active {
+            self.finish(&segment, segment.change_slot(&self.context, |slot| slot.state = SlotState::Sealed));
+        }
+    }
+
+    /// Puts a segment away whose slot says that nothing more comes, unless that could not be made durable.
+    fn finish(&self, segment: &Segment, sealed: std::io::Result<()>) {
+        if let Err(source) = sealed {
             self.fail_sync(segment, source);
             return;
         }
@@ -407,10 +428,16 @@ impl ShardLog {
     }
 
     /// Takes no appends ever again: the shard has been split or merged. Whoever waits for more is woken.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(self: &Arc<Self>) {
         self.appender.lock().change_gate(Gate::Held, Gate::Ended);
         self.wake_waiting();
         self.commit.close();
+        let log = Arc::downgrade(self);
+        self.context.background.schedule(Duration::ZERO, move || {
+            if let Some(log) = log.upgrade() {
+                log.retire_last();
+            }
+        });
     }
 
     /// Whether appends are taken, and if not, why.
@@ -428,8 +455,8 @@ impl ShardLog {
         self.sync_to(next)?;
         self.commit.close();
         if let Some(prepared) = self.preparation.take() {
-            remove_if_there(&*self.context.storage, &prepared.path)
-                .map_err(IoError::context("remove", &prepared.path))?;
+            remove_if_there(&*self.context.storage, prepared.path())
+                .map_err(IoError::context("remove", prepared.path()))?;
         }
         for segment in self.list.all() {
             if !segment.slot_is_durable() {

@@ -13,6 +13,7 @@ use crate::consumer::registry::Registry;
 use crate::error::{IoError, SyncError};
 use crate::events;
 use crate::log::background::Background;
+use crate::log::files::FileCache;
 use crate::log::map_cache::MapCache;
 use crate::log::options::Context;
 use crate::log::recovery::RecoveryReport;
@@ -195,6 +196,7 @@ impl Store {
             clock: Arc::clone(&options.clock),
             background,
             maps: MapCache::new(options.max_mapped_segments),
+            files: FileCache::new(options.max_open_files),
             first_segment_len: options.first_segment_len,
             max_segment_len: options.max_segment_len,
             poll_interval: options.poll_interval,

@@ -339,7 +339,7 @@ fn open_shard(context: &Arc<Context>, task: Task<'_>) -> Result<Opened, OpenErro
     };
     let exists = recovered.is_some();
     let mut recovered = recovered.unwrap_or_else(|| Recovered::empty(context, task.shard.first));
-    place_in_lineage(&mut recovered, task.shard);
+    place_in_lineage(context, &mut recovered, task.shard);
     let report = exists.then(|| ShardRecovery {
         stream: task.stream.to_owned(),
         shard: task.shard.id,
@@ -362,15 +362,22 @@ fn open_shard(context: &Arc<Context>, task: Task<'_>) -> Result<Opened, OpenErro
 pub(crate) fn new_log(context: &Arc<Context>, stream: &Path, shard: &ShardManifest) -> Arc<ShardLog> {
     let dir = ShardDir::new(layout::shard_dir(stream, shard.id), false);
     let mut recovered = Recovered::empty(context, shard.first);
-    place_in_lineage(&mut recovered, shard);
+    place_in_lineage(context, &mut recovered, shard);
     ShardLog::new(Arc::clone(context), dir, shard.id, recovered.list, recovered.start)
 }
 
 /// A shard's records are not older than its parents', and once it has been split or merged, there are no more.
-fn place_in_lineage(recovered: &mut Recovered, shard: &ShardManifest) {
+fn place_in_lineage(context: &Context, recovered: &mut Recovered, shard: &ShardManifest) {
     let start = &mut recovered.start;
     start.last_time = start.last_time.max(Timestamp::from_nanos(shard.created));
     start.ended = shard.ended.is_some();
+    if start.ended
+        && let Some((segment, writer)) = start.resume.take()
+    {
+        // It had ended before the store was closed, and nobody goes on in it.
+        writer.region().close();
+        segment.put_away(context);
+    }
 }
 
 /// The shards of a stream, whose logs and throttles come in the order of the manifest.

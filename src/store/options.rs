@@ -13,7 +13,7 @@ use crate::stream::limits::Limits;
 use crate::stream::retention::Retention;
 use crate::stream::throttle::Throttle;
 use crate::sys::clock::{Clock, SystemClock};
-use crate::sys::os::OsStorage;
+use crate::sys::os::{self, OsStorage};
 use crate::sys::storage::Storage;
 
 use super::error::OpenError;
@@ -69,6 +69,7 @@ pub struct StoreOptions {
     pub(crate) first_segment_len: u64,
     pub(crate) max_segment_len: u64,
     pub(crate) max_mapped_segments: usize,
+    pub(crate) max_open_files: usize,
     pub(crate) maintenance: Maintenance,
     pub(crate) poll_interval: Duration,
     pub(crate) clock: Arc<dyn Clock>,
@@ -90,6 +91,7 @@ impl Default for StoreOptions {
             first_segment_len: 256 * 1024,
             max_segment_len: 64 * 1024 * 1024,
             max_mapped_segments: 256,
+            max_open_files: default_open_files(),
             maintenance: Maintenance::default(),
             poll_interval: Duration::from_millis(1),
             clock: Arc::new(SystemClock::precise()),
@@ -103,6 +105,12 @@ impl Default for StoreOptions {
             shard_metrics: false,
         }
     }
+}
+
+fn default_open_files() -> usize {
+    const MOST: usize = 512;
+    let quarter = os::descriptor_limit().map_or(MOST, |limit| usize::try_from(limit / 4).unwrap_or(MOST));
+    quarter.clamp(1, MOST)
 }
 
 impl StoreOptions {
@@ -136,12 +144,22 @@ impl StoreOptions {
         self
     }
 
-    /// How many sealed segments to keep mapped although nobody reads them just now. Segments that are being written,
-    /// read or held by owned records are mapped besides. The kernel allows a process 65,530 mappings by default
-    /// (`vm.max_map_count`).
+    /// How many sealed segments to keep mapped although nobody reads them just now: 256 by default. Segments that are being
+    /// written, read or held by owned records are mapped besides: one for each open shard that has been written to, and a
+    /// second one while its successor waits to be used. The kernel allows a process 65,530 mappings by default
+    /// (`vm.max_map_count`), which is enough for some 30,000 such shards.
     #[must_use]
     pub fn max_mapped_segments(mut self, count: usize) -> Self {
         self.max_mapped_segments = count;
+        self
+    }
+
+    /// How many segments' files to keep open for writing: 512 by default, or a quarter of what the process may have open
+    /// (`ulimit -n`) if that is less. The store has a few more open for a moment, one for its lock and one for each open
+    /// consumer. Files beyond these are opened again when they are synced, which takes some microseconds.
+    #[must_use]
+    pub fn max_open_files(mut self, count: usize) -> Self {
+        self.max_open_files = count;
         self
     }
 
@@ -281,6 +299,7 @@ impl fmt::Debug for StoreOptions {
             .field("first_segment_len", &self.first_segment_len)
             .field("max_segment_len", &self.max_segment_len)
             .field("max_mapped_segments", &self.max_mapped_segments)
+            .field("max_open_files", &self.max_open_files)
             .field("maintenance", &self.maintenance)
             .field("poll_interval", &self.poll_interval)
             .field("clock", &self.clock)
@@ -317,7 +336,8 @@ impl StreamOptions {
     }
 
     /// How many shards the stream starts with: 1 to 100,000, which share the hash keys evenly. A shard that nobody
-    /// writes to takes no disk.
+    /// writes to takes no disk, no mapping and no descriptor; one that is written to takes a mapping or two, see
+    /// [`StoreOptions::max_mapped_segments`], and the first segment's room on disk, see [`StoreOptions::segment_len`].
     #[must_use]
     pub fn shards(mut self, count: u32) -> Self {
         self.shards = count;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::IoError;
 use crate::log::background::Background;
+use crate::log::files::FileCache;
 use crate::log::map_cache::MapCache;
 use crate::log::options::Context;
 
@@ -71,6 +72,8 @@ impl ReadOnlyStore {
             background: Background::threads(),
             // Who does not look does not notice that a segment has been removed: what nobody reads would keep its room.
             maps: MapCache::new(0),
+            // Nothing is opened for writing.
+            files: FileCache::new(0),
             first_segment_len: options.first_segment_len,
             max_segment_len: options.max_segment_len,
             poll_interval: options.poll_interval,

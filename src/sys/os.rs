@@ -12,6 +12,11 @@ use rustix::fs::FallocateFlags;
 use super::mapping::Mapping;
 use super::storage::{Access, Entry, Lock, Storage, StorageFile};
 
+/// How many files this process may have open; `None` when there is no limit.
+pub(crate) fn descriptor_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
 /// Files and directories of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct OsStorage;

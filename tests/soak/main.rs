@@ -17,6 +17,7 @@ mod consume;
 mod follow;
 mod ledger;
 mod record;
+#[path = "../common/usage.rs"]
 mod usage;
 mod work;
 

@@ -18,6 +18,7 @@ use crate::sys::region::{Region, RegionWriter};
 use crate::sys::storage::remove_if_there;
 
 use super::append::StartingPoint;
+use super::files::SegmentFile;
 use super::frame::FIXED_HEADER_LEN;
 use super::header::{HEADER_LEN, MAX_SPAN, Slot, SlotState};
 use super::index;
@@ -347,7 +348,8 @@ impl<'a> Recovery<'a> {
         let (region, writer) = Region::new(map, HEADER_LEN, extent.end).ok_or_else(misfit)?;
         let slot = examined.slot();
         let page = examined.found.page;
-        let segment = Arc::new(Segment::live(path, identity, slot, page, extent, file, region));
+        let file = SegmentFile::open(self.context, path, &identity, file);
+        let segment = Arc::new(Segment::live(identity, slot, page, extent, file, region));
         self.note(&segment, extent);
         self.newest = None;
         self.resume = Some((segment, writer));

@@ -2,6 +2,9 @@
 //! records in memory gives, through orderly restarts and killed processes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod consumer;
+mod shards;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
@@ -9,9 +12,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use riverbed::testing::{Disk, ManualClock};
 use riverbed::{
-    Clock as _, CreateStreamError, Durability, HashKey, Maintenance, Position, Put, PutRecord, ReadLevel,
-    ReaderOptions, SequenceNumber, ShardFilter, ShardId, Store, StreamError, StreamOptions, Timestamp,
+    Clock as _, CreateStreamError, Durability, Maintenance, Position, Put, PutRecord, ReadError, ReadLevel,
+    ReadOnlyStream, ReaderOptions, Retention, SequenceNumber, ShardFilter, ShardId, Store, Stream,
+    StreamError, StreamOptions, Timestamp,
 };
+
+use consumer::{ConsumerModel, ConsumerOperation};
+use shards::{Kept, Reshard, ShardModel};
 
 #[derive(Debug, Clone)]
 enum Operation {
@@ -25,8 +32,11 @@ enum Operation {
     SetClockBack { millis: u16 },
     Read { name: u8, shard: u8, from: u16, kind: u8, level: bool },
     Merge { name: u8 },
-    SplitShard { name: u8, shard: u8 },
-    MergeShards { name: u8, shard: u8 },
+    Reshard { name: u8, how: Reshard },
+    Retain { name: u8, seconds: Option<u8>, segments: Option<u8> },
+    Trim { name: u8, shard: u8, at: u16 },
+    Follow { name: u8 },
+    Consume { name: u8, how: ConsumerOperation },
     Reopen,
     Kill,
 }
@@ -72,31 +82,34 @@ fn operation() -> impl Strategy<Value = Operation> {
             |(name, shard, from, kind, level)| Operation::Read { name, shard, from, kind, level }
         ),
         2 => name.clone().prop_map(|name| Operation::Merge { name }),
-        2 => (name.clone(), any::<u8>()).prop_map(|(name, shard)| Operation::SplitShard { name, shard }),
-        1 => (name, any::<u8>()).prop_map(|(name, shard)| Operation::MergeShards { name, shard }),
+        3 => (name.clone(), shards::reshard()).prop_map(|(name, how)| Operation::Reshard { name, how }),
+        2 => (name.clone(), proptest::option::of(any::<u8>()), proptest::option::of(any::<u8>()))
+            .prop_map(|(name, seconds, segments)| Operation::Retain { name, seconds, segments }),
+        2 => (name.clone(), any::<u8>(), any::<u16>())
+            .prop_map(|(name, shard, at)| Operation::Trim { name, shard, at }),
+        2 => name.clone().prop_map(|name| Operation::Follow { name }),
+        9 => (name, consumer::operation()).prop_map(|(name, how)| Operation::Consume { name, how }),
         2 => Just(Operation::Reopen),
         2 => Just(Operation::Kill),
     ]
 }
 
-/// The engine, and what it should hold: each stream's shards as lists of records.
+/// The engine, and what it should hold.
 struct Pair {
     disk: Disk,
     clock: ManualClock,
     store: Store,
-    /// Each stream's shards by their ids.
-    streams: BTreeMap<String, Vec<ShardModel>>,
+    streams: BTreeMap<String, StreamModel>,
+    /// Streams as somebody else sees them, who opened them some time ago.
+    followers: BTreeMap<String, ReadOnlyStream>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct ShardModel {
-    records: Vec<Stored>,
-    /// The last number of its parents.
-    above: Option<SequenceNumber>,
-    /// No record of it is older.
-    since: Timestamp,
-    parents: Vec<u32>,
-    closed: bool,
+#[derive(Debug, Default)]
+struct StreamModel {
+    /// By their ids.
+    shards: Vec<ShardModel>,
+    retention: Retention,
+    consumer: ConsumerModel,
 }
 
 fn open(disk: &Disk, clock: &ManualClock) -> Store {
@@ -112,11 +125,11 @@ impl Pair {
     fn new() -> Self {
         let (disk, clock) = (Disk::new(), ManualClock::new(Timestamp::from_millis(1_000_000_000_000)));
         let store = open(&disk, &clock);
-        Self { disk, clock, store, streams: BTreeMap::new() }
+        Self { disk, clock, store, streams: BTreeMap::new(), followers: BTreeMap::new() }
     }
 
     fn put(&mut self, name: &str, drafts: &[Draft], as_batch: bool) {
-        let Some(shards) = self.streams.get_mut(name) else {
+        let Some(StreamModel { shards, .. }) = self.streams.get_mut(name) else {
             assert!(matches!(self.store.open_stream(name), Err(StreamError::NotFound { .. })));
             return;
         };
@@ -143,20 +156,24 @@ impl Pair {
         for (put, (key, data, metadata, _)) in puts.into_iter().zip(parts) {
             assert_eq!(stream.shard_for_key(&key), Some(put.shard_id));
             let shard = &mut shards[usize::try_from(put.shard_id.as_u32()).unwrap()];
-            let last = shard.records.last();
-            assert!(last.map(|last| last.number) < Some(put.sequence_number));
-            assert!(shard.above < Some(put.sequence_number), "not above its parents");
-            let time = last.map_or(shard.since, |last| last.time).max(self.clock.now());
+            assert!(shard.above < Some(put.sequence_number), "not above what came before, or its parents");
+            let time = shard.newest.max(self.clock.now());
+            (shard.above, shard.newest) = (Some(put.sequence_number), time);
             shard.records.push(Stored { number: put.sequence_number, time, key, data, metadata });
         }
     }
 
     fn read(&self, name: &str, shard: u8, from: u16, kind: u8, durable: bool) {
-        let Some(shards) = self.streams.get(name) else { return };
+        let Some(StreamModel { shards, .. }) = self.streams.get(name) else { return };
         let shard = usize::from(shard) % shards.len();
         let records = &shards[shard].records;
         let stream = self.store.open_stream(name).unwrap();
         let id = ShardId::new(u32::try_from(shard).unwrap());
+        if shards[shard].is_gone {
+            let refused = stream.reader(id, Position::TrimHorizon);
+            assert!(matches!(refused, Err(ReadError::NoSuchShard { .. })), "{refused:?}");
+            return;
+        }
         let at = if records.is_empty() { 0 } else { usize::from(from) % records.len() };
         let (position, index) = match (kind, records.get(at)) {
             (0, _) | (_, None) => (Position::TrimHorizon, 0),
@@ -192,60 +209,11 @@ impl Pair {
             assert!(&found == record, "{:?} instead of {:?}", found.number, record.number);
         }
         assert!(reader.next().unwrap().is_none(), "more than was put");
-        assert!(durable || reader.is_at_end() == shards[shard].closed);
-    }
-
-    /// Splits one of the open shards in its middle.
-    fn split_shard(&mut self, name: &str, shard: u8) {
-        if !self.streams.contains_key(name) {
-            return;
-        }
-        let stream = self.store.open_stream(name).unwrap();
-        let open = stream.shards();
-        let parent = open[usize::from(shard) % open.len()];
-        if self.streams[name].len() > 30 {
-            return;
-        }
-        let middle = parent.range.start.as_u128().midpoint(parent.range.end.as_u128());
-        let children = stream.split_shard(parent.id, HashKey::from(middle)).unwrap();
-        self.resharded(name, &[parent.id], &children);
-    }
-
-    /// Merges one of the open shards with the next one.
-    fn merge_shards(&mut self, name: &str, shard: u8) {
-        if !self.streams.contains_key(name) {
-            return;
-        }
-        let stream = self.store.open_stream(name).unwrap();
-        let open = stream.shards();
-        let first = usize::from(shard) % open.len();
-        let Some(second) = open.get(first + 1) else { return };
-        let child = stream.merge_shards(second.id, open[first].id).unwrap();
-        self.resharded(name, &[second.id, open[first].id], &[child]);
-    }
-
-    fn resharded(&mut self, name: &str, parents: &[ShardId], children: &[ShardId]) {
-        let shards = self.streams.get_mut(name).unwrap();
-        let mut child = ShardModel {
-            parents: parents.iter().map(|id| id.as_u32()).collect(),
-            since: self.clock.now(),
-            ..ShardModel::default()
-        };
-        for parent in parents {
-            let parent = &mut shards[usize::try_from(parent.as_u32()).unwrap()];
-            parent.closed = true;
-            let last = parent.records.last();
-            child.above = child.above.max(parent.above).max(last.map(|last| last.number));
-            child.since = child.since.max(last.map_or(parent.since, |last| last.time));
-        }
-        for id in children {
-            assert_eq!(id.as_u32() as usize, shards.len());
-            shards.push(child.clone());
-        }
+        assert!(durable || reader.is_at_end() == shards[shard].ended.is_some());
     }
 
     fn merge(&self, name: &str) {
-        let Some(shards) = self.streams.get(name) else { return };
+        let Some(StreamModel { shards, .. }) = self.streams.get(name) else { return };
         let mut expected: Vec<_> = shards
             .iter()
             .flat_map(|shard| &shard.records)
@@ -264,20 +232,78 @@ impl Pair {
     fn check_all(&self) {
         let names: Vec<_> = self.streams.keys().cloned().collect();
         assert_eq!(self.store.list_streams(), names);
-        for (name, shards) in &self.streams {
+        for (name, StreamModel { shards, .. }) in &self.streams {
             let stream = self.store.open_stream(name).unwrap();
-            let listed = stream.list_shards(ShardFilter::All);
-            assert_eq!(listed.len(), shards.len());
-            for (listed, shard) in listed.iter().zip(shards) {
-                let parents = [listed.parent_shard_id, listed.adjacent_parent_shard_id];
-                let parents: Vec<_> = parents.into_iter().flatten().map(ShardId::as_u32).collect();
-                assert_eq!((parents, listed.is_open()), (shard.parents.clone(), !shard.closed));
+            shards::check_listed(shards, &|filter| stream.list_shards(filter), self.clock.now());
+            for stats in stream.stats().shards {
+                let shard = &shards[usize::try_from(stats.shard_id.as_u32()).unwrap()];
+                assert_eq!(stats.records, shard.records.len() as u64);
             }
-            for (shard, stats) in (0..).zip(stream.stats().shards) {
-                assert_eq!(stats.records, shards[usize::from(shard)].records.len() as u64);
+            for shard in 0..u8::try_from(shards.len()).unwrap() {
                 self.read(name, shard, 0, 0, false);
             }
         }
+    }
+
+    /// What somebody sees who only reads, and has had the stream open for some time.
+    fn follow(&mut self, name: &str) {
+        let Some(StreamModel { shards, .. }) = self.streams.get(name) else { return };
+        let stream = self.followers.entry(name.to_owned()).or_insert_with(|| {
+            let store = Store::options()
+                .storage(&self.disk)
+                .clock(self.clock.clone())
+                .open_read_only("data")
+                .unwrap();
+            store.open_stream(name).unwrap()
+        });
+        shards::check_listed(shards, &|filter| stream.list_shards(filter).unwrap(), self.clock.now());
+        for (id, shard) in (0..).zip(shards).filter(|(_, shard)| !shard.is_gone) {
+            let mut reader = stream.reader(ShardId::new(id), Position::TrimHorizon).unwrap();
+            for expected in &shard.records {
+                let found = reader.next().unwrap().unwrap();
+                assert_eq!((found.sequence_number(), found.data()), (expected.number, &*expected.data));
+            }
+            assert!(reader.next().unwrap().is_none(), "more than was put");
+            assert_eq!(reader.is_at_end(), shard.ended.is_some());
+        }
+    }
+
+    /// Takes note of what retention has taken, having checked that it might.
+    fn forget(&mut self) {
+        for (name, StreamModel { shards, retention, .. }) in &mut self.streams {
+            let stream = self.store.open_stream(name).unwrap();
+            shards::forget(shards, &stream, &|shard, record| {
+                let too_old = |age| record.time < shard.newest.max(self.clock.now()).saturating_sub(age);
+                retention.bytes().is_some() || retention.age().is_some_and(too_old)
+            });
+        }
+    }
+
+    /// A stream and its model, if there is one of that name.
+    fn both(&mut self, name: u8) -> Option<(Stream, &mut StreamModel)> {
+        let name = name_of(name);
+        let model = self.streams.get_mut(&name)?;
+        Some((self.store.open_stream(&name).unwrap(), model))
+    }
+
+    fn retain(&mut self, name: u8, seconds: Option<u8>, segments: Option<u8>) {
+        let Some((stream, model)) = self.both(name) else { return };
+        let mut retention = Retention::FOREVER;
+        if let Some(seconds) = seconds {
+            retention = retention.and_age(Duration::from_secs(seconds.into()));
+        }
+        if let Some(segments) = segments {
+            retention = retention.and_bytes(u64::from(segments) * 64 * 1024);
+        }
+        model.retention = retention;
+        stream.set_retention(retention).unwrap();
+        assert_eq!(stream.retention(), retention);
+        self.forget();
+    }
+
+    /// The workers of consumers end with the process.
+    fn end_workers(&mut self) {
+        self.streams.values_mut().for_each(|stream| stream.consumer.end_worker());
     }
 
     fn apply(&mut self, operation: &Operation) {
@@ -285,14 +311,15 @@ impl Pair {
             Operation::Create { name, shards } => {
                 let name = name_of(*name);
                 let outcome = self.store.create_stream(&name, StreamOptions::new().shards(*shards));
-                let shards = vec![ShardModel::default(); usize::try_from(*shards).unwrap()];
+                let first = ShardModel { created: self.clock.now(), ..ShardModel::default() };
+                let shards = vec![first; usize::try_from(*shards).unwrap()];
                 match self.streams.entry(name) {
                     Entry::Occupied(_) => {
                         assert!(matches!(outcome, Err(CreateStreamError::Exists { .. })));
                     }
                     Entry::Vacant(vacant) => {
                         outcome.unwrap();
-                        vacant.insert(shards);
+                        vacant.insert(StreamModel { shards, ..StreamModel::default() });
                     }
                 }
             }
@@ -300,6 +327,7 @@ impl Pair {
                 let name = name_of(*name);
                 let outcome = self.store.delete_stream(&name);
                 assert_eq!(outcome.is_ok(), self.streams.remove(&name).is_some(), "{outcome:?}");
+                self.followers.remove(&name);
             }
             Operation::Put { name, record } => {
                 self.put(&name_of(*name), std::slice::from_ref(record), false);
@@ -308,6 +336,7 @@ impl Pair {
             Operation::Sync => self.store.sync().unwrap(),
             Operation::Maintain => {
                 self.store.maintain();
+                self.forget();
             }
             Operation::Advance { millis } => self.clock.advance(Duration::from_millis((*millis).into())),
             Operation::SetClockBack { millis } => {
@@ -318,15 +347,33 @@ impl Pair {
                 self.read(&name_of(*name), *shard, *from, *kind, *level);
             }
             Operation::Merge { name } => self.merge(&name_of(*name)),
-            Operation::SplitShard { name, shard } => self.split_shard(&name_of(*name), *shard),
-            Operation::MergeShards { name, shard } => self.merge_shards(&name_of(*name), *shard),
+            Operation::Reshard { name, how } => {
+                if let Some((stream, model)) = self.both(*name) {
+                    shards::apply(&stream, &mut model.shards, how);
+                }
+            }
+            Operation::Retain { name, seconds, segments } => self.retain(*name, *seconds, *segments),
+            Operation::Trim { name, shard, at } => {
+                if let Some((stream, model)) = self.both(*name) {
+                    shards::trim(&stream, &mut model.shards, (*shard).into(), (*at).into());
+                }
+            }
+            Operation::Follow { name } => self.follow(&name_of(*name)),
+            Operation::Consume { name, how } => {
+                if let Some((stream, model)) = self.both(*name) {
+                    model.consumer.apply(&stream, &model.shards, how);
+                }
+            }
             Operation::Reopen => {
+                self.end_workers();
                 self.store.close().unwrap();
                 self.store = open(&self.disk, &self.clock);
                 assert!(self.store.recovery_report().is_clean());
                 self.check_all();
             }
             Operation::Kill => {
+                self.end_workers();
+                self.followers.clear();
                 self.disk = self.disk.kill();
                 self.store = open(&self.disk, &self.clock);
                 assert!(!self.store.recovery_report().is_damaged());

@@ -1,4 +1,6 @@
 //! What a process takes: memory of its own, mappings, descriptors.
+#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(unreachable_pub, reason = "shared by several test binaries, each of which is a crate of its own")]
 
 /// One look at this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
