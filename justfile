@@ -50,6 +50,10 @@ crash KILLS="200" CUTS="50":
 soak MINUTES="5":
     RIVERBED_SOAK_SECONDS=$(({{ MINUTES }} * 60)) cargo test --release --test soak -- --nocapture
 
+# So many shards in one store: time, memory, mappings, descriptors.
+shards COUNT="10000":
+    RIVERBED_SHARDS={{ COUNT }} cargo test --release --test many_shards -- --nocapture
+
 # How long opening takes after a close and after a kill.
 reopen:
     cargo test --release --test reopen_times -- --ignored --nocapture
