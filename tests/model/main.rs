@@ -13,12 +13,12 @@ use proptest::prelude::*;
 use riverbed::testing::{Disk, ManualClock};
 use riverbed::{
     Clock as _, CreateStreamError, Durability, Maintenance, Position, Put, PutRecord, ReadError, ReadLevel,
-    ReadOnlyStream, ReaderOptions, Retention, SequenceNumber, ShardFilter, ShardId, Store, Stream,
-    StreamError, StreamOptions, Timestamp,
+    ReadOnlyStream, ReaderOptions, Retention, SequenceNumber, ShardId, Store, Stream, StreamError,
+    StreamOptions, Timestamp,
 };
 
 use consumer::{ConsumerModel, ConsumerOperation};
-use shards::{Kept, Reshard, ShardModel};
+use shards::{Reshard, ShardModel};
 
 #[derive(Debug, Clone)]
 enum Operation {
