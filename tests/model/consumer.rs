@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use riverbed::{Consumer, ConsumerOptions, PollError, Position, SequenceNumber, Stream};
+use riverbed::{CheckpointError, Consumer, ConsumerOptions, PollError, Position, SequenceNumber, Stream};
 
+use crate::Stored;
 use crate::shards::ShardModel;
 
 const NAME: &str = "c";
@@ -49,7 +50,14 @@ impl ConsumerModel {
             ConsumerOperation::Poll { max } => self.poll(stream, shards, (*max).into()),
             ConsumerOperation::Checkpoint => {
                 if let Some(worker) = &mut self.worker {
-                    worker.checkpoint().unwrap();
+                    match worker.checkpoint() {
+                        Ok(()) => {}
+                        // Retention took them with what had been polled of them.
+                        Err(CheckpointError::LeaseLost { shard_ids }) => {
+                            assert!(shard_ids.iter().all(|id| shards[id.as_u32() as usize].is_gone));
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
                     self.checkpointed.clone_from(&self.polled);
                     self.check_lag(stream, shards);
                 }
@@ -78,8 +86,9 @@ impl ConsumerModel {
         skipped || progress.get(&shard).is_some_and(|last| number <= *last)
     }
 
-    /// Of each shard, whether it may be read by the checkpoints there are, and whether there is nothing left to do in it.
-    fn standing(&self, shards: &[ShardModel]) -> Vec<(bool, bool)> {
+    /// Of each shard, whether it may be read by the checkpoints there are, and whether there is nothing left to do in it. One that
+    /// retention took after it was polled may hold up others until there is a checkpoint of that, or not.
+    fn standing(&self, shards: &[ShardModel], gone_is_held: bool) -> Vec<(bool, bool)> {
         let mut standing: Vec<(bool, bool)> = Vec::new();
         // Parents have lower ids.
         for (id, model) in (0..).zip(shards) {
@@ -87,7 +96,9 @@ impl ConsumerModel {
             let all =
                 model.records.iter().all(|record| self.is_behind(&self.checkpointed, id, record.number));
             let skipped = self.skipped_ends.contains(&id);
-            standing.push((readable, model.is_gone || model.ended.is_some() && all && (readable || skipped)));
+            let held = gone_is_held && (!readable || self.polled.get(&id) > self.checkpointed.get(&id));
+            let finished = model.ended.is_some() && all && (readable || skipped);
+            standing.push((readable, if model.is_gone { !held } else { finished }));
         }
         standing
     }
@@ -124,42 +135,38 @@ impl ConsumerModel {
         };
         self.worker = Some(worker);
         assert!(records.len() <= max);
-        let standing = self.standing(shards);
+        let may_come = self.standing(shards, false);
         for record in &records {
             let (id, number) = (record.shard_id().as_u32(), record.sequence_number());
-            assert!(standing[id as usize].0, "a child was read before its parents");
-            let expected =
-                shards[id as usize].records.iter().find(|it| !self.is_behind(&self.polled, id, it.number));
-            let expected = expected.map(|it| (it.number, &it.data[..]));
+            assert!(may_come[id as usize].0, "a child was read before its parents");
+            // A worker goes on reading what it has open, whether it was removed or not, or is told that it is gone.
+            let shard = &shards[id as usize];
+            let left = |it: &&Stored| !self.is_behind(&self.polled, id, it.number);
+            let expected = shard.removed.iter().find(|it| left(it) && it.number == number);
+            let expected = expected.or(shard.records.iter().find(left)).map(|it| (it.number, &it.data[..]));
             assert_eq!(Some((number, &record.data()[..])), expected, "of shard {id}");
             self.polled.insert(id, number);
         }
         if records.is_empty() {
+            let must_come = self.standing(shards, true);
             for (id, shard) in (0..).zip(shards).filter(|(_, shard)| !shard.is_gone) {
                 let left = shard.records.iter().find(|it| !self.is_behind(&self.polled, id, it.number));
-                assert!(left.is_none() || !standing[id as usize].0, "{left:?} of shard {id} does not come");
+                assert!(left.is_none() || !must_come[id as usize].0, "{left:?} of shard {id} does not come");
             }
         }
     }
 
     fn checkpoint_at(&mut self, shards: &[ShardModel], which: usize) {
-        let Some(worker) = &mut self.worker else { return };
-        let open: Vec<_> = self
-            .polled
-            .iter()
-            .filter(|(shard, number)| self.checkpointed.get(shard) < Some(number))
-            .collect();
-        if open.is_empty() {
-            return;
-        }
-        let (shard, last) = open[which % open.len()];
-        let records = shards[*shard as usize].records.iter().map(|record| record.number);
-        let ahead = |number: &SequenceNumber| *number <= *last && self.checkpointed.get(shard) < Some(number);
-        let choice: Vec<_> = records.filter(ahead).collect();
-        if let Some(number) = choice.get(which % choice.len().max(1)) {
-            worker.checkpoint_at(*number).unwrap();
-            self.checkpointed.insert(*shard, *number);
-        }
+        let ahead = |(id, last): (&u32, &SequenceNumber)| {
+            let records = shards[*id as usize].records.iter().map(|record| record.number);
+            let ahead = records.filter(|it| it <= last && !self.is_behind(&self.checkpointed, *id, *it));
+            ahead.map(|number| (*id, number)).collect::<Vec<_>>()
+        };
+        let ahead: Vec<_> = self.polled.iter().flat_map(ahead).collect();
+        let (Some(worker), false) = (&mut self.worker, ahead.is_empty()) else { return };
+        let (id, number) = ahead[which % ahead.len()];
+        worker.checkpoint_at(number).unwrap();
+        self.checkpointed.insert(id, number);
     }
 
     fn reset(&mut self, stream: &Stream, shards: &[ShardModel], to: u8) {
@@ -167,9 +174,8 @@ impl ConsumerModel {
             return;
         }
         self.end_worker();
-        let one_of = |records: &[crate::Stored]| {
-            records.get(usize::from(to) % records.len().max(1)).map(|it| it.number)
-        };
+        let one_of =
+            |records: &[Stored]| records.get(usize::from(to) % records.len().max(1)).map(|it| it.number);
         match to % 3 {
             0 => {
                 stream.reset_consumer(NAME, Position::TrimHorizon).unwrap();

@@ -67,7 +67,7 @@ fn draft() -> impl Strategy<Value = Draft> {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let name = 0..3_u8;
+    let name = 0..2_u8;
     prop_oneof![
         3 => (name.clone(), 1..4_u32).prop_map(|(name, shards)| Operation::Create { name, shards }),
         1 => name.clone().prop_map(|name| Operation::Delete { name }),
@@ -383,11 +383,16 @@ impl Pair {
     }
 }
 
+/// How many sequences to try: `PROPTEST_CASES`, or 300.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(300, |text| text.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_does_what_a_list_would(operations in proptest::collection::vec(operation(), 1..60)) {
+    fn it_does_what_a_list_would(operations in proptest::collection::vec(operation(), 1..100)) {
         let mut pair = Pair::new();
         // Something to begin with, else many sequences have nothing to put to.
         pair.apply(&Operation::Create { name: 0, shards: 2 });

@@ -13,6 +13,8 @@ use crate::Stored;
 pub(crate) struct ShardModel {
     /// Those that are kept.
     pub(crate) records: Vec<Stored>,
+    /// Those that were removed.
+    pub(crate) removed: Vec<Stored>,
     /// The last number of its own, or of its parents.
     pub(crate) above: Option<SequenceNumber>,
     /// No record that comes is older.
@@ -177,6 +179,7 @@ pub(crate) fn forget(
         let shard = &shards[id];
         let gone = shard.records.len().checked_sub(kept).unwrap();
         assert!(shard.records[..gone].iter().all(|record| may_go(shard, record)), "too much is gone of {id}");
-        shards[id].records.drain(..gone);
+        let shard = &mut shards[id];
+        shard.removed.extend(shard.records.drain(..gone));
     }
 }
