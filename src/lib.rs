@@ -154,6 +154,8 @@ pub mod internals;
 #[cfg(all(
     doctest,
     feature = "async",
+    feature = "csv",
+    feature = "parquet",
     feature = "frames",
     feature = "line-protocol",
     feature = "measures",
