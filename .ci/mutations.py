@@ -57,8 +57,6 @@ MUTATIONS = [
      "self.level == ReadLevel::Durable || self.log.poison().is_some()", "self.level == ReadLevel::Durable", "failing_sync"),
     ("held-parents", "shards take records while they are being split", "src/store/reshard.rs",
      "parent.log.hold().ok_or(StreamError::Closed)?", "parent.log.tip()", "resharding"),
-    ("split-stream-sync", "a stream's names left by a killed process are used before they are durable", "src/store/open.rs",
-     "            sync_dir(storage, &path)?;\n            let manifest", "            let manifest", "power_cut"),
     ("parents-first", "a child counts from 0 instead of behind its parents", "src/store/reshard.rs",
      "first = first.max(next);", "first = 0; let _ = next;", "resharding"),
     ("dropped-twice", "a closed shard's directory goes before the manifest forgets it", "src/store/reshard.rs",
