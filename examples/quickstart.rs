@@ -244,7 +244,7 @@ fn report(input: &Input, synced: Duration, shards: &[Landed]) -> Result<(), Box<
     writeln!(out, "sync  everything on disk after another {:.1} ms", synced.as_secs_f64() * 1e3)?;
     writeln!(out, "read  {}, every checksum verified", rate(records, bytes, read))?;
     if input.skipped > 0 {
-        writeln!(out, "{} lines were skipped: see above", input.skipped)?;
+        writeln!(out, "{} lines were skipped; the first of them are above", input.skipped)?;
     }
     if records != input.records || bytes != input.bytes {
         return Err(format!("put {} records and read {records}: please report this", input.records).into());

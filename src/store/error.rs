@@ -115,6 +115,9 @@ pub enum CreateStreamError {
     /// The operating system refused something. No stream of that name exists.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// There is one of that name, and it cannot be opened.
+    #[error(transparent)]
+    Open(StreamError),
 }
 
 /// Why a stream cannot be opened or deleted.

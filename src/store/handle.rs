@@ -279,6 +279,36 @@ impl Store {
         Ok(stream)
     }
 
+    /// Opens the stream of this name, or creates it: what a program does when it starts. The options are those of a new
+    /// stream; one that exists keeps its own.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// use riverbed::{Store, StreamOptions};
+    ///
+    /// let store = Store::open(directory.path().join("data"))?;
+    /// store.open_or_create_stream("clicks", StreamOptions::new().shards(4))?.put("user-42", b"hello")?;
+    /// let again = store.open_or_create_stream("clicks", StreamOptions::new())?;
+    /// assert_eq!((again.shards().len(), again.stats().total.records), (4, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`create_stream`](Self::create_stream), and [`CreateStreamError::Open`].
+    pub fn open_or_create_stream(
+        &self,
+        name: &str,
+        options: StreamOptions,
+    ) -> Result<Stream, CreateStreamError> {
+        match self.create_stream(name, options) {
+            Err(CreateStreamError::Exists { .. }) => self.open_stream(name).map_err(CreateStreamError::Open),
+            created => created,
+        }
+    }
+
     /// Opens a stream that exists.
     ///
     /// # Errors
