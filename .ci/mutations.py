@@ -72,7 +72,7 @@ MUTATIONS = [
     ("all-open", "segments' files stay open however many there are", "src/log/files.rs",
      "if recent.len() > self.cap {", "if recent.len() > self.cap && self.cap == 0 {", "many_shards"),
     ("children-first", "a consumer reads children before their parents are finished", "src/consumer/lineage.rs",
-     "!finished(shard.id) && !waits(shard)", "!finished(shard.id) && !(false && waits(shard))", "consumers_reshard"),
+     "!finished(shard.id) && !waits(shard)", "!finished(shard.id) && !(false && waits(shard))", "consumers"),
     ("lost-leases", "a worker that has lost a shard makes checkpoints of it", "src/consumer/group.rs",
      "state.leases.holds(step.shard_id, step.lease));", "state.leases.holds(step.shard_id, step.lease) || true);", "consumers"),
     ("checkpoint-wait", "an Immediate checkpoint returns without waiting for the sync", "src/consumer/group.rs",

@@ -1,60 +1,24 @@
-//! Consumers of a stream whose shards are split, merged and removed: parents before children, order per key, nothing lost.
+//! Streams whose shards are split, merged and removed: parents before children, order per key, nothing lost.
 //!
 //! Guards against children that are read before all their parents are finished, which would turn the order of a key's
 //! records around, and against consumers that wait for ever for a shard that is not there any more.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "as above, and the seed is printed")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use riverbed::testing::{Disk, ManualClock};
 use riverbed::{
-    Checkpoint, CheckpointError, Consumer, ConsumerOptions, HashKey, Maintenance, PollError, Position,
-    PutRecord, Retention, SequenceNumber, ShardFilter, ShardId, Store, StoreOptions, Stream, StreamOptions,
-    Timestamp,
+    Checkpoint, CheckpointError, Consumer, ConsumerOptions, HashKey, PollError, Position, PutRecord,
+    Retention, SequenceNumber, ShardFilter, ShardId, Stream,
 };
 
-const NOW: Duration = Duration::ZERO;
+use super::setup::*;
+
 const HALF: u128 = 1 << 127;
 
-struct Setup {
-    disk: Disk,
-    clock: ManualClock,
-    store: Store,
-    stream: Stream,
-}
-
-fn options(disk: &Disk, clock: &ManualClock) -> StoreOptions {
-    Store::options()
-        .storage(disk)
-        .clock(clock.clone())
-        .maintenance(Maintenance::Manual)
-        .segment_len(64 * 1024, 64 * 1024)
-}
-
-fn setup(shards: u32) -> Setup {
-    let disk = Disk::new();
-    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
-    let store = options(&disk, &clock).open("data").unwrap();
-    let stream = store.create_stream("s", StreamOptions::new().shards(shards)).unwrap();
-    Setup { disk, clock, store, stream }
-}
-
-impl Setup {
-    fn reopen(self) -> Self {
-        let Self { disk, clock, store, stream } = self;
-        store.close().unwrap();
-        drop((store, stream));
-        let store = options(&disk, &clock).open("data").unwrap();
-        let stream = store.open_stream("s").unwrap();
-        Self { disk, clock, store, stream }
-    }
-
-    fn put(&self, hash_key: u128) -> SequenceNumber {
-        let record = PutRecord::new("k", b"data").explicit_hash_key(HashKey::from(hash_key));
-        self.stream.put_record(&record).unwrap().sequence_number
-    }
+/// Puts a record with this hash key.
+fn put(setup: &Setup, hash_key: u128) -> SequenceNumber {
+    let record = PutRecord::new("k", b"data").explicit_hash_key(HashKey::from(hash_key));
+    setup.stream.put_record(&record).unwrap().sequence_number
 }
 
 fn poll(consumer: &mut Consumer) -> Vec<SequenceNumber> {
@@ -70,10 +34,10 @@ fn id(shard: u32) -> ShardId {
 fn grandchildren_wait_though_the_shard_in_between_never_had_a_record() {
     let setup = setup(1);
     setup.stream.set_retention(Retention::of_bytes(1 << 30)).unwrap();
-    let before = setup.put(0);
+    let before = put(&setup, 0);
     let [low, high] = setup.stream.split_shard(id(0), HashKey::from(HALF)).unwrap();
     setup.stream.merge_shards(low, high).unwrap();
-    let after = setup.put(0);
+    let after = put(&setup, 0);
     setup.clock.advance(Duration::from_secs(10));
     setup.store.maintain();
     let mut consumer = setup.stream.consumer("c").unwrap();
@@ -86,10 +50,10 @@ fn grandchildren_wait_though_the_shard_in_between_never_had_a_record() {
 #[test]
 fn children_wait_for_their_parent_to_be_checkpointed() {
     let setup = setup(1);
-    let before = [setup.put(0), setup.put(HALF)];
+    let before = [put(&setup, 0), put(&setup, HALF)];
     let mut consumer = setup.stream.consumer("c").unwrap();
     let children = setup.stream.split_shard(id(0), HashKey::from(HALF)).unwrap();
-    let after = [setup.put(0), setup.put(HALF)];
+    let after = [put(&setup, 0), put(&setup, HALF)];
     assert_eq!(after.map(|number| number.shard_id()), children);
     assert_eq!(poll(&mut consumer), before);
     assert!(poll(&mut consumer).is_empty(), "a child was read before its parent was finished");
@@ -111,9 +75,9 @@ fn children_wait_for_their_parent_to_be_checkpointed() {
 #[test]
 fn a_merged_shard_waits_for_both_parents() {
     let setup = setup(2);
-    let before = [setup.put(0), setup.put(HALF)];
+    let before = [put(&setup, 0), put(&setup, HALF)];
     let child = setup.stream.merge_shards(id(0), id(1)).unwrap();
-    let after = setup.put(0);
+    let after = put(&setup, 0);
     assert_eq!(after.shard_id(), child);
     let mut first = setup.stream.consumer("c").unwrap();
     assert_eq!(poll(&mut first).len(), 2);
@@ -151,7 +115,7 @@ fn many_generations_without_records_are_passed_at_once() {
         let [left, right] = setup.stream.split_shard(shard, HashKey::from(HALF)).unwrap();
         setup.stream.merge_shards(left, right).unwrap();
     }
-    let number = setup.put(5);
+    let number = put(&setup, 5);
     let mut consumer = setup.stream.consumer("c").unwrap();
     assert_eq!(poll(&mut consumer), [number]);
     assert_eq!(consumer.lag().len(), 1);
@@ -160,18 +124,18 @@ fn many_generations_without_records_are_passed_at_once() {
 #[test]
 fn a_consumer_that_starts_at_the_latest_skips_closed_shards() {
     let setup = setup(1);
-    setup.put(0);
+    put(&setup, 0);
     setup.stream.split_shard(id(0), HashKey::from(HALF)).unwrap();
-    setup.put(0);
+    put(&setup, 0);
     let mut consumer =
         setup.stream.consumer_with("c", ConsumerOptions::new().start(Position::Latest)).unwrap();
     assert!(poll(&mut consumer).is_empty());
-    let number = setup.put(0);
+    let number = put(&setup, 0);
     assert_eq!(poll(&mut consumer), [number]);
     // Shards that come later are read from their beginning.
     consumer.checkpoint().unwrap();
     let children = setup.stream.split_shard(id(2), HashKey::from(HALF + (1 << 126))).unwrap();
-    let first = setup.put(HALF);
+    let first = put(&setup, HALF);
     assert_eq!(first.shard_id(), children[0]);
     drop(consumer);
     let setup = setup.reopen();
@@ -181,9 +145,9 @@ fn a_consumer_that_starts_at_the_latest_skips_closed_shards() {
 #[test]
 fn a_reset_reads_parents_before_children_again() {
     let setup = setup(1);
-    let before = setup.put(0);
+    let before = put(&setup, 0);
     setup.stream.split_shard(id(0), HashKey::from(HALF)).unwrap();
-    let after = setup.put(0);
+    let after = put(&setup, 0);
     let mut consumer = setup.stream.consumer("c").unwrap();
     for expected in [before, after] {
         assert_eq!(poll(&mut consumer), [expected]);
@@ -213,8 +177,8 @@ fn shards_that_retention_has_taken_hold_nobody_up() {
     for (begun, joined) in [(true, true), (true, false), (false, true), (false, false)] {
         let setup = setup(1);
         setup.stream.set_retention(Retention::of_age(Duration::from_secs(100))).unwrap();
-        let first = setup.put(0);
-        setup.put(0);
+        let first = put(&setup, 0);
+        put(&setup, 0);
         let mut consumer = setup.stream.consumer("c").unwrap();
         if begun {
             assert_eq!(consumer.poll(1, NOW).unwrap()[0].sequence_number(), first);
@@ -228,7 +192,7 @@ fn shards_that_retention_has_taken_hold_nobody_up() {
             setup.clock.advance(Duration::from_secs(10));
             setup.store.maintain();
         }
-        let after = setup.put(0);
+        let after = put(&setup, 0);
         let listed = setup.stream.list_shards(ShardFilter::All);
         assert!(listed.iter().all(|shard| shard.id != id(0)), "{listed:?}");
         let consumer = consumer.get_or_insert_with(|| setup.stream.consumer("c").unwrap());
