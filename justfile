@@ -24,7 +24,7 @@ bench *ARGS:
 counts *PATHS:
     .ci/counts.py {{ PATHS }}
 
-# How long single appends and wake-ups take; tables and charts into docs/benchmarks.
+# How long single appends and wake-ups take: tables printed, charts into docs/benchmarks.
 latency:
     cargo bench --bench latency -- --out docs/benchmarks
 

@@ -281,3 +281,14 @@ fn a_closed_store_says_so() {
     assert!(matches!(stream.put("k", b"v"), Err(PutError::Closed)));
     check_whole(&path);
 }
+
+#[test]
+fn files_in_scratch_are_removed_by_opening() {
+    let (_directory, path) = closed_store();
+    let scratch = path.join("scratch");
+    fs::write(scratch.join("file"), "left by a program that was killed").unwrap();
+    fs::create_dir(scratch.join("0")).unwrap();
+    fs::write(scratch.join("0/stream.json"), "half a strea").unwrap();
+    check_whole(&path);
+    assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
+}

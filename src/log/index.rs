@@ -1,7 +1,7 @@
 //! A sparse index of one segment: where to start looking for a sequence number or a time.
 //!
 //! Derived from the frames and never needed for correctness: what it says is checked against the frame it
-//! points at. It is kept in a file beside the segment so that it need not be made again; the file is not synced.
+//! points at. It is kept in a file beside the segment so that it need not be made again.
 
 use std::io;
 use std::path::{Path, PathBuf};

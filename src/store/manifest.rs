@@ -17,7 +17,7 @@ use crate::sys::clock::Timestamp;
 
 /// The format of the manifests that this version reads and writes.
 pub(crate) const FORMAT: u32 = 1;
-/// The most shards that one stream may have.
+/// The most shards that one stream may be created with.
 pub(crate) const MAX_SHARDS: u32 = 100_000;
 
 /// Why bytes are not a manifest.

@@ -23,7 +23,7 @@ use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::{Shard, ShardMap};
 use crate::stream::throttle::Throttle;
 use crate::sys::clock::Timestamp;
-use crate::sys::storage::{Lock, Storage, read_file, remove_tree, replace_file};
+use crate::sys::storage::{Lock, Storage, read_file, remove_if_there, remove_tree, replace_file};
 
 use super::error::{OpenError, StreamError};
 use super::layout::{self, Layout};
@@ -159,7 +159,8 @@ pub(crate) fn open_streams(
     ensure_dir(storage, &scratch)?;
     for entry in storage.list(&scratch).map_err(IoError::context("list", &scratch))? {
         let path = scratch.join(&entry.name);
-        remove_tree(storage, &path).map_err(IoError::context("remove", &path))?;
+        let removed = if entry.is_dir { remove_tree(storage, &path) } else { remove_if_there(storage, &path) };
+        removed.map_err(IoError::context("remove", &path))?;
     }
     // What is found is about to be used, so it must stay: a process that was killed may have left names that are not
     // durable yet.

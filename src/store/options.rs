@@ -262,7 +262,7 @@ impl StoreOptions {
 
 impl StoreOptions {
     /// Opens the store in the directory `path` for reading only: see [`ReadOnlyStore`]. Of the options, only
-    /// [`poll_interval`](Self::poll_interval) and [`clock`](Self::clock) are of use then.
+    /// [`poll_interval`](Self::poll_interval), [`clock`](Self::clock) and, with the feature `testing`, `storage` are of use then.
     ///
     /// # Errors
     ///

@@ -33,7 +33,8 @@ impl Limits {
     /// No limits.
     pub const NONE: Self = Self { records_in: None, bytes_in: None, pages_out: None, bytes_out: None };
 
-    /// Kinesis's: in, 1,000 records and 10 MiB of keys and data; out, 5 pages and 2 MiB.
+    /// Those of a Kinesis shard as the reference of its `PutRecord` has them: in, 1,000 records and 10 MiB of keys and data;
+    /// out, 5 pages and 2 MiB. Where your account says 1 MiB in, add `.bytes_in(1 << 20)`: one record of 10 MiB fits that too.
     pub const fn kinesis() -> Self {
         Self::NONE.records_in(1000).bytes_in(10 * MEBIBYTE).pages_out(5).bytes_out(2 * MEBIBYTE)
     }

@@ -120,14 +120,14 @@ fn why_not(kind: FaultKind) -> &'static str {
         }
         FaultKind::FileTooShort => "what was cut off is gone; the records before it are served",
         FaultKind::Frame | FaultKind::Order | FaultKind::Watermark => {
-            "the record is lost; readers are told and go on behind it with skip_damage()"
+            "the record is lost; readers are told, and go on behind it where they may (skip_damage, --skip-damage)"
         }
         FaultKind::Schema => {
             "restore the schema from a copy: the batches that have it can be read as bytes until then, not as columns"
         }
         FaultKind::NotBlank => "nothing is missing, and what is there is not served",
         FaultKind::MissingSegment | FaultKind::MissingRecords => {
-            "what is missing is gone; readers are told and go on behind it with skip_damage()"
+            "what is missing is gone; readers are told, and go on behind it where they may (skip_damage, --skip-damage)"
         }
         FaultKind::Checkpoints => {
             "how far the consumer has come is written nowhere else: restore the file from a copy, or reset the consumer"

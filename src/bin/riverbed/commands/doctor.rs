@@ -21,8 +21,8 @@ const RESERVED: u64 = 16 << 20;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Looks at the directory of --store, which need not be a store yet. Writes a small file there and \
-                        removes it again.\n\nExample:\n  riverbed --store /var/lib/myservice doctor"
+    after_help = "Looks at the directory of --store, which need not be a store yet. Writes a file of 16 MiB there \
+                        and removes it again.\n\nExample:\n  riverbed --store /var/lib/myservice doctor"
 )]
 pub(crate) struct Args {}
 
@@ -235,7 +235,7 @@ fn open_files() -> Option<Finding> {
     Some(if number < 1024 {
         finding.with(
             Verdict::Warning,
-            "each shard that is written to takes two or three: raise it with ulimit -n",
+            "a store keeps a quarter of that open and opens the others again for each sync: raise it with ulimit -n",
         )
     } else {
         finding
