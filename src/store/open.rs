@@ -159,7 +159,8 @@ pub(crate) fn open_streams(
     ensure_dir(storage, &scratch)?;
     for entry in storage.list(&scratch).map_err(IoError::context("list", &scratch))? {
         let path = scratch.join(&entry.name);
-        let removed = if entry.is_dir { remove_tree(storage, &path) } else { remove_if_there(storage, &path) };
+        let removed =
+            if entry.is_dir { remove_tree(storage, &path) } else { remove_if_there(storage, &path) };
         removed.map_err(IoError::context("remove", &path))?;
     }
     // What is found is about to be used, so it must stay: a process that was killed may have left names that are not
