@@ -70,17 +70,18 @@ fn main() {
         .segment_len(16 << 20, 16 << 20)
         .open(directory.path().join("data"))
         .unwrap();
-    let options = StreamOptions::new();
-    let stream = |name| store.create_stream(name, options.clone()).unwrap();
+    let stream = |name, shards| store.create_stream(name, StreamOptions::new().shards(shards)).unwrap();
     let data = [7; 100];
     let key = PartitionKey::new("sensor-000000042").unwrap();
     let keys: Vec<_> = (0..BATCH).map(|index| format!("sensor-{index:09}")).collect();
     let records: Vec<_> = keys.iter().map(|key| PutRecord::new(key, &data)).collect();
 
-    let (single, text, batches) = (stream("single"), stream("text"), stream("batches"));
+    // Keys are hashed where there are several shards to choose from.
+    let (single, text, batches) = (stream("single", 1), stream("text", 4), stream("batches", 4));
     // Not counted: what only the first record of a shard costs.
     for stream in [&single, &text, &batches] {
         stream.put(&key, []).unwrap();
+        stream.put_records(&records).all().unwrap();
     }
     counted_put(&single, &key, &data);
     counted_put_string_key(&text, &data);
@@ -89,7 +90,9 @@ fn main() {
     let reader = |verify| {
         let options = ReaderOptions::new().verify(verify);
         let mut reader = single.reader_with(key_shard(&single), Position::TrimHorizon, options).unwrap();
-        assert!(reader.next().unwrap().is_some());
+        for _ in 0..=BATCH {
+            assert!(reader.next().unwrap().is_some());
+        }
         reader
     };
     for bytes in [

@@ -165,7 +165,7 @@ impl Active {
         let written = self
             .writer
             .reserve(draft.len(offset))
-            .is_some_and(|slot| draft.write(slot, offset, signature, sequence, time));
+            .is_some_and(|slot| draft.write(slot, signature, sequence, time));
         if !written {
             let source = io::Error::other("a frame did not fit the room made for it");
             return Err(IoError::new("append to", self.segment.path(), source).into());

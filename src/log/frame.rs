@@ -227,20 +227,18 @@ impl<'a> Draft<'a> {
         header
     }
 
-    /// Writes the frame into its slot and publishes it. Returns whether it fitted; nothing is visible when it
+    /// Writes the frame into the slot of its length and publishes it. Returns whether it fitted; nothing is visible when it
     /// did not.
     #[must_use]
     #[inline]
     pub(crate) fn write(
         &self,
         mut slot: Slot<'_>,
-        offset: usize,
         signature: Signature,
         sequence: u64,
         time: Timestamp,
     ) -> bool {
-        let (Ok(length), Ok(key_length)) = (u32::try_from(self.len(offset)), u16::try_from(self.key.len()))
-        else {
+        let (Ok(length), Ok(key_length)) = (u32::try_from(slot.len()), u16::try_from(self.key.len())) else {
             return false;
         };
         let flags = self.flags;
@@ -265,7 +263,7 @@ impl<'a> Draft<'a> {
         if flags != 0 {
             fits &= slot.write(self.metadata);
             if self.rows.is_some() {
-                fits &= slot.pad_to(self.data_start(offset));
+                fits &= slot.pad_to(self.data_start(slot.start()));
             }
         }
         for part in self.data {

@@ -175,7 +175,7 @@ impl ShardLog {
     /// Takes the append lock for any number of records, which share one clock reading.
     pub(crate) fn session(self: &Arc<Self>) -> Session<'_> {
         let appender = self.appender.lock();
-        Session { log: self, appender, now: self.context.clock.now() }
+        Session { log: self, place: self.place(), appender, now: self.context.clock.now() }
     }
 
     /// Returns once everything before `target` is durable; many callers share one sync.
@@ -515,6 +515,7 @@ pub(crate) enum CloseError {
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     log: &'a Arc<ShardLog>,
+    place: Place<'a>,
     appender: MutexGuard<'a, Appender>,
     now: Timestamp,
 }
@@ -527,7 +528,7 @@ impl Session<'_> {
 
     /// Appends one frame; returns its sequence counter.
     pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Result<u64, AppendError> {
-        let outcome = self.appender.append(&self.log.place(), draft, self.now);
+        let outcome = self.appender.append(&self.place, draft, self.now);
         if let Err(AppendError::Poisoned(error)) = &outcome {
             self.log.commit.fail(error.clone());
         }
@@ -538,7 +539,7 @@ impl Session<'_> {
     /// [`ShardLog::sync_to`] takes to wait for it.
     pub(crate) fn finish(mut self, durability: Durability) -> u64 {
         let target = self.appender.next();
-        let ahead = self.appender.look_ahead(&self.log.place());
+        let ahead = self.appender.look_ahead(&self.place);
         let sync_in = match durability {
             Durability::Periodic(within) => {
                 self.appender.sync_by(self.now.saturating_add(within)).then_some(within)

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::error::SyncError;
 use crate::log::trim::TrimError;
-use crate::stream::core::{OnRefusal, StreamCore};
+use crate::stream::core::StreamCore;
 use crate::stream::error::{PutError, ReadError};
 use crate::stream::hash_key::HashKey;
 use crate::stream::hash_range::HashKeyRange;
 use crate::stream::merged::MergedReader;
 use crate::stream::position::Position;
 use crate::stream::put::{Key, Put, PutRecord, PutRecords};
+use crate::stream::put_batch::OnRefusal;
 use crate::stream::reader::{Reader, ReaderOptions};
 use crate::stream::reshard;
 use crate::stream::retention::Retention;

@@ -14,6 +14,7 @@ pub(crate) mod merged;
 pub(crate) mod partition_key;
 pub(crate) mod position;
 pub(crate) mod put;
+pub(crate) mod put_batch;
 #[cfg(feature = "arrow")]
 pub(crate) mod put_rows;
 pub(crate) mod reader;

@@ -129,6 +129,11 @@ impl<'a> PutRecord<'a> {
         self
     }
 
+    /// The hash key that picks the shard.
+    pub(crate) fn hash_key(&self) -> HashKey {
+        self.explicit_hash_key.unwrap_or_else(|| self.key.hash_key())
+    }
+
     /// The data to be stored.
     pub fn data(&self) -> &'a [u8] {
         self.data

@@ -285,6 +285,16 @@ pub(crate) struct Slot<'a> {
 }
 
 impl Slot<'_> {
+    /// The frame's first byte, as an offset of the region.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Bytes of the frame, its padding not included.
+    pub(crate) fn len(&self) -> usize {
+        self.limit - self.start
+    }
+
     /// Appends bytes to the frame. Returns whether they fitted; nothing is written when they do not.
     #[must_use]
     #[inline]
