@@ -1,9 +1,15 @@
 //! Guards against a deleted stream that comes back, or whose handles reach into a new stream of the same name.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use riverbed::testing::{Disk, ManualClock, Operation, Verdict};
 use riverbed::{
-    Durability, Position, PutError, ReadError, ReaderOptions, Store, StreamError, StreamOptions, TrimError,
-    TrimStreamError,
+    Durability, Maintenance, Position, PutError, PutRecord, ReadError, ReaderOptions, Retention, Store,
+    StreamError, StreamOptions, Timestamp, TrimError, TrimStreamError,
 };
 
 #[test]
@@ -44,7 +50,7 @@ fn handles_of_a_deleted_stream_never_see_its_successor() {
     }
     let trimmed = old.trim_to(puts[11].sequence_number);
     assert!(matches!(trimmed, Err(TrimStreamError::Trim(TrimError::Closed))), "{trimmed:?}");
-    assert!(old.set_retention(riverbed::Retention::of_bytes(1)).is_err());
+    assert!(old.set_retention(Retention::of_bytes(1)).is_err());
     let mut reader = new.reader(shard, Position::TrimHorizon).unwrap();
     let mut count = 0;
     while let Some(record) = reader.next().unwrap() {
@@ -62,4 +68,53 @@ fn handles_of_a_deleted_stream_never_see_its_successor() {
     let store = Store::open(path).unwrap();
     assert_eq!(store.list_streams(), ["s"]);
     assert!(store.recovery_report().is_clean());
+}
+
+#[test]
+fn closed_shards_that_still_go_leave_the_successor_alone() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000_000_000));
+    let options = || {
+        let options = Store::options().storage(&disk).clock(clock.clone()).maintenance(Maintenance::Manual);
+        options.durability(Durability::Immediate).segment_len(64 * 1024, 64 * 1024)
+    };
+    let store = options().open("data").unwrap();
+    let old = store.create_stream("s", StreamOptions::new()).unwrap();
+    for _ in 0..2 {
+        old.put("k", b"old").unwrap();
+        let shard = old.shard_for_key("k").unwrap();
+        let range = old.shards().iter().find(|info| info.id == shard).unwrap().range;
+        old.split_shard(shard, (range.start.as_u128().midpoint(range.end.as_u128())).into()).unwrap();
+    }
+    clock.advance(Duration::from_secs(100));
+
+    // Retention is held up while it removes the first of the two closed shards. The other had a number and a directory that
+    // a shard of the new stream has too.
+    let (held_up, is_held_up) = mpsc::channel();
+    let first = AtomicBool::new(true);
+    disk.plan(move |call| {
+        let of_shard = call.operation == Operation::RemoveFile && call.path.starts_with("data/scratch");
+        if of_shard && first.swap(false, Ordering::Relaxed) {
+            held_up.send(()).unwrap();
+            return Verdict::Delay(Duration::from_millis(500));
+        }
+        Verdict::Proceed
+    });
+    let new = thread::scope(|scope| {
+        let retaining = scope.spawn(|| old.set_retention(Retention::of_age(Duration::from_secs(1))));
+        is_held_up.recv().unwrap();
+        store.delete_stream("s").unwrap();
+        let new = store.create_stream("s", StreamOptions::new().shards(3)).unwrap();
+        for shard in new.shards() {
+            let record = PutRecord::new("k", b"new").explicit_hash_key(shard.range.start);
+            assert_eq!(new.put_record(&record).unwrap().shard_id, shard.id);
+        }
+        retaining.join().unwrap().unwrap();
+        new
+    });
+
+    drop((store, old, new));
+    let store = options().open("data").unwrap();
+    assert_eq!(store.open_stream("s").unwrap().stats().total.records, 3);
+    assert_eq!(disk.files().iter().filter(|path| path.starts_with("data/scratch")).count(), 0);
 }

@@ -483,16 +483,28 @@ impl Shared {
         })
     }
 
-    /// Removes the directory of a shard that the manifest does not speak of any more.
-    pub(crate) fn remove_shard_dir(&self, core: &StreamCore, shard_id: ShardId) -> Result<(), StreamError> {
+    /// Removes the directory of a shard that the manifest does not speak of any more. Once the stream is closed or deleted it
+    /// is left alone: its name may be another stream's by then. What stays, the next opening removes.
+    pub(crate) fn remove_shard_dir(
+        &self,
+        core: &Arc<StreamCore>,
+        shard_id: ShardId,
+    ) -> Result<(), StreamError> {
         let storage = &*self.options.storage;
         let path = layout::shard_dir(&self.layout.stream(&core.name), shard_id.as_u32());
-        let scratch = self.scratch_path(&mut self.state.lock());
+        let mut state = self.state.lock();
+        if state.stream_of(core).is_err() {
+            return Ok(());
+        }
+        let scratch = self.scratch_path(&mut state);
         match storage.rename(&path, &scratch) {
             // It never had a record.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed.map_err(IoError::context("rename", &path))?,
         }
+        // The scratch directory is another writer's once the store is closed: none comes before this is done.
+        let _no_other_writer = state.lock.clone();
+        drop(state);
         remove_tree(storage, &scratch).map_err(IoError::context("remove", &scratch))?;
         Ok(())
     }
