@@ -515,6 +515,22 @@ fn retention_takes_closed_shards_whole_and_their_names() {
 }
 
 #[test]
+fn retention_takes_closed_shards_where_the_manifest_has_no_room() {
+    let (disk, clock, store) = store();
+    let retention = Retention::of_age(Duration::from_secs(100));
+    let stream = store.create_stream("s", StreamOptions::new().retention(retention)).unwrap();
+    for _ in 0..18 {
+        stream.put("k", [1; 10_000]).unwrap();
+    }
+    stream.split_shard(ShardId::new(0), HashKey::from(MIDDLE)).unwrap();
+    disk.set_capacity(Some(disk.used()));
+    clock.advance(Duration::from_secs(200));
+    store.maintain();
+    assert_eq!(ids(&stream.list_shards(ShardFilter::All)), [1, 2]);
+    assert_eq!(stream.stats().total.bytes, 0);
+}
+
+#[test]
 fn retention_by_bytes_takes_closed_shards_too() {
     let (_, clock, store) = store();
     let retention = Retention::of_bytes(5 * 64 * 1024);

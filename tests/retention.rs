@@ -101,6 +101,20 @@ fn an_idle_shard_forgets_too_and_stays_small() {
 }
 
 #[test]
+fn a_full_disk_keeps_nothing_that_is_old() {
+    let setup = setup(StreamOptions::new().retention(Retention::of_age(Duration::from_secs(100))));
+    setup.put(18);
+    // There is no room for the segment that is to follow the newest, which is old too.
+    setup.disk.set_capacity(Some(setup.disk.used()));
+    setup.clock.advance(Duration::from_secs(200));
+    setup.store.maintain();
+    assert_eq!(setup.read(), []);
+    assert_eq!(setup.stream.stats().total.bytes, SEGMENT);
+    setup.put(1);
+    assert_eq!(setup.read().len(), 1);
+}
+
+#[test]
 fn a_clock_that_goes_back_deletes_nothing_and_keeps_nothing_for_ever() {
     let setup = setup(StreamOptions::new().retention(Retention::of_age(Duration::from_secs(100))));
     setup.put(12);

@@ -138,16 +138,21 @@ fn retain_age(shard: &Shard, age: Duration, now: Timestamp, retained: &mut Retai
     // The clock may have gone back, records' times never do.
     let (_, newest) = shard.log.tip();
     let cutoff = now.max(newest).saturating_sub(age);
+    let trim = || -> Result<(), RetainError> {
+        shard.log.trim_while(|segment| segment.extent().last_time < cutoff)?;
+        Ok(())
+    };
+    // First what needs no room: on a full disk it makes that for the rest, a new segment or a manifest.
+    retained.note(trim());
     if shard.lineage.ended.is_some_and(|ended| ended.at < cutoff) {
         retained.expired.push(shard.id);
         return;
     }
-    let trim = || {
-        shard.log.roll_idle(cutoff)?;
-        shard.log.trim_while(|segment| segment.extent().last_time < cutoff)?;
-        Ok(())
-    };
-    retained.note(trim());
+    match shard.log.roll_idle(cutoff) {
+        Ok(true) => retained.note(trim()),
+        Ok(false) => {}
+        Err(error) => retained.note(Err(error.into())),
+    }
 }
 
 /// Takes the oldest segment of all shards away until the rest is small enough. Those of an open shard's newest segment
