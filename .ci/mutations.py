@@ -76,7 +76,7 @@ MUTATIONS = [
     ("lost-leases", "a worker that has lost a shard makes checkpoints of it", "src/consumer/group.rs",
      "state.leases.holds(step.shard_id, step.lease));", "state.leases.holds(step.shard_id, step.lease) || true);", "consumers"),
     ("checkpoint-wait", "an Immediate checkpoint returns without waiting for the sync", "src/consumer/group.rs",
-     "                self.sync_to(target)?;", "                let _ = target;", "consumers_power_cut"),
+     "                if !self.sync_to(target)? {", "                if target == u64::MAX {", "consumers_power_cut"),
     ("checkpoint-file-sync", "a consumer's file is renamed before it is synced", "src/consumer/file.rs",
      "        file.sync_data()?;\n        self.storage.rename", "        self.storage.rename", "consumers_power_cut"),
     ("checkpoint-file-name", "a consumer's file is used before its name is durable", "src/consumer/file.rs",

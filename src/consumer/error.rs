@@ -38,7 +38,8 @@ pub enum CheckpointError {
         /// The shard's checkpoint.
         present: Checkpoint,
     },
-    /// The store was closed, or the stream deleted. The checkpoint before holds.
+    /// The store was closed, or the stream deleted. The checkpoint before holds, or this one where it was being made
+    /// meanwhile.
     #[error("the consumer is closed: its store was closed or its stream deleted; open it again")]
     Closed,
     /// The operating system refused something, as when the disk is full. The checkpoint before holds, or this one:

@@ -97,13 +97,9 @@ impl CheckpointFile {
         self.open.as_ref().map(|open| Arc::clone(&open.file))
     }
 
-    /// A sync of `file` has failed. Returns whether that is the present one.
-    pub(crate) fn give_up(&mut self, file: &Arc<dyn StorageFile>) -> bool {
-        let is_present = self.open.as_ref().is_some_and(|open| Arc::ptr_eq(&open.file, file));
-        if is_present {
-            self.open = None;
-        }
-        is_present
+    /// A sync of `file` has failed: if that is the present one, it is to be replaced.
+    pub(crate) fn give_up(&mut self, file: &Arc<dyn StorageFile>) {
+        self.open.take_if(|open| Arc::ptr_eq(&open.file, file));
     }
 
     /// Adds entries, without syncing them. Returns `false` when there is no room: then the file is to be replaced.

@@ -45,8 +45,17 @@ struct State {
     sync_due: Option<Timestamp>,
     /// Shards that retention has removed before they were finished, of which no worker has been told yet.
     gone: Vec<(ShardId, Checkpoint)>,
-    /// The store was closed or the stream deleted.
-    closed: bool,
+    phase: Phase,
+}
+
+/// Whether a consumer takes checkpoints, and if not, whose its file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The store is being closed: the last checkpoints are made durable.
+    Closing,
+    /// The file is left alone: it is being deleted, or the store may be another writer's.
+    Left,
 }
 
 /// A checkpoint to be made.
@@ -116,7 +125,7 @@ impl Group {
             synced: 0,
             sync_due: None,
             gone: Vec::new(),
-            closed: false,
+            phase: Phase::Open,
         };
         Arc::new_cyclic(|myself| Self {
             context: Arc::clone(context),
@@ -156,7 +165,7 @@ impl Group {
         handover: Duration,
     ) -> Option<WorkerId> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.phase != Phase::Open {
             return None;
         }
         state.refresh(core);
@@ -178,7 +187,7 @@ impl Group {
     /// What a worker has now; `None` when the consumer is closed.
     pub(crate) fn view(&self, worker: WorkerId) -> Option<View> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.phase != Phase::Open {
             return None;
         }
         state.leases.settle(Instant::now());
@@ -207,7 +216,7 @@ impl Group {
         durability: Durability,
     ) -> Result<Vec<ShardId>, CheckpointError> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.phase != Phase::Open {
             return Err(CheckpointError::Closed);
         }
         let (valid, lost): (Vec<_>, Vec<_>) =
@@ -227,7 +236,9 @@ impl Group {
             Durability::Periodic(within) => self.sync_within(&mut state, within),
             Durability::Immediate => {
                 drop(state);
-                self.sync_to(target)?;
+                if !self.sync_to(target)? {
+                    return Err(CheckpointError::Closed);
+                }
             }
         }
         Ok(lost)
@@ -236,7 +247,7 @@ impl Group {
     /// Takes a shard's checkpoint back, durably: it was found to be wrong.
     pub(crate) fn take_back(&self, step: Step) -> Result<(), CheckpointError> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.phase != Phase::Open {
             return Err(CheckpointError::Closed);
         }
         if state.leases.holds(step.shard_id, step.lease) {
@@ -273,7 +284,7 @@ impl Group {
         concerns: impl Fn(ShardId) -> bool,
     ) -> Option<Result<(), IoError>> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.phase != Phase::Open {
             return None;
         }
         let progress = change(state.progress.clone());
@@ -314,19 +325,22 @@ impl Group {
         });
     }
 
-    /// Returns once so many changes are durable.
-    fn sync_to(&self, target: u64) -> Result<(), IoError> {
+    /// Returns once so many changes are durable, or `false` when they are not and the file has been left alone.
+    fn sync_to(&self, target: u64) -> Result<bool, IoError> {
         let _syncing = self.syncing.lock();
         let (file, written) = {
             let mut state = self.state.lock();
-            if state.synced >= target || state.closed {
-                return Ok(());
+            if state.synced >= target {
+                return Ok(true);
+            }
+            if state.phase == Phase::Left {
+                return Ok(false);
             }
             match state.file.to_sync() {
                 Some(file) => (file, state.written),
                 None => {
                     let progress = state.progress.clone();
-                    return state.replace(progress);
+                    return state.replace(progress).map(|()| true);
                 }
             }
         };
@@ -335,26 +349,82 @@ impl Group {
         match outcome {
             Ok(()) => {
                 state.synced = state.synced.max(written);
-                Ok(())
+                Ok(true)
             }
             // It was replaced meanwhile, durably.
-            Err(_) if !state.file.give_up(&file) => Ok(()),
-            Err(error) => Err(IoError::new("sync", state.file.path(), error)),
+            Err(_) if state.synced >= target => Ok(true),
+            Err(error) => {
+                state.file.give_up(&file);
+                Err(IoError::new("sync", state.file.path(), error))
+            }
         }
     }
 
     /// Takes no more checkpoints, and makes the last ones durable.
     pub(crate) fn close(&self) -> Result<(), IoError> {
+        // No checkpoint comes behind what is synced now.
+        self.enter(Phase::Closing);
         let target = self.state.lock().written;
         let outcome = self.sync_to(target);
         self.abandon();
-        outcome
+        outcome.map(drop)
     }
 
     /// Takes no more checkpoints, and leaves the file alone from now on: it is being deleted.
     pub(crate) fn abandon(&self) {
+        self.enter(Phase::Left);
+    }
+
+    fn enter(&self, phase: Phase) {
         let mut state = self.state.lock();
-        state.closed = true;
+        state.phase = phase;
         state.leases.tell_all();
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::log::background::Background;
+    use crate::log::files::FileCache;
+    use crate::log::map_cache::MapCache;
+    use crate::sys::clock::SystemClock;
+    use crate::sys::storage::Storage;
+    use crate::testing::Disk;
+
+    /// Between a checkpoint and its sync nobody from outside comes in for sure.
+    #[test]
+    fn a_sync_that_comes_too_late_is_not_taken_for_one() {
+        let disk = Disk::new();
+        let context = Arc::new(Context {
+            storage: Arc::new(disk.clone()),
+            clock: Arc::new(SystemClock::precise()),
+            background: Background::manual(Arc::new(SystemClock::precise())),
+            maps: MapCache::new(0),
+            files: FileCache::new(0),
+            first_segment_len: 0,
+            max_segment_len: 0,
+            poll_interval: Duration::ZERO,
+        });
+        disk.create_dir(Path::new("data")).unwrap();
+        let progress =
+            Progress { start: Checkpoint::TrimHorizon, shards: [].into(), created: Timestamp::from_nanos(0) };
+        let recorded = |path: &str| {
+            let group = Group::create(&context, path.into(), progress.clone()).unwrap();
+            group.state.lock().record(&[(ShardId::new(0), Checkpoint::ShardEnd)]).unwrap();
+            let target = group.state.lock().written;
+            (group, target)
+        };
+        let (deleted, target) = recorded("data/deleted");
+        deleted.abandon();
+        assert!(!deleted.sync_to(target).unwrap());
+        let (closed, target) = recorded("data/closed");
+        closed.close().unwrap();
+        assert!(closed.sync_to(target).unwrap());
+        let steps = disk.steps();
+        assert!(!closed.sync_to(target + 1).unwrap());
+        assert_eq!(disk.steps(), steps, "the file is left alone");
     }
 }

@@ -1,6 +1,7 @@
 //! Retention, unreadable shards, damage, a full disk and failed syncs.
 
 use std::io;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -135,6 +136,36 @@ fn closing_the_store_or_deleting_the_stream_ends_polling() {
 }
 
 const FILE: &str = "data/streams/s/consumers/c.checkpoints";
+
+#[test]
+fn a_checkpoint_that_comes_behind_the_last_sync_of_a_closing_store_is_refused() {
+    let setup = setup(1);
+    setup.put(2);
+    let mut buffered = setup.with(ConsumerOptions::new().durability(Durability::Buffered));
+    buffered.poll(1, NOW).unwrap();
+    buffered.checkpoint().unwrap();
+    drop(buffered);
+    let mut immediate = setup.with(ConsumerOptions::new().durability(Durability::Immediate));
+    assert_eq!(immediate.poll(1, NOW).unwrap().len(), 1);
+
+    let (syncing, is_syncing) = mpsc::channel();
+    setup.disk.plan(move |call| {
+        if call.operation == Operation::SyncData && call.path.starts_with("data/streams/s/consumers") {
+            syncing.send(()).unwrap();
+            return Verdict::Delay(Duration::from_millis(300));
+        }
+        Verdict::Proceed
+    });
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| setup.store.close());
+        is_syncing.recv().unwrap();
+        assert!(matches!(immediate.checkpoint(), Err(CheckpointError::Closed)));
+        closing.join().unwrap().unwrap();
+    });
+    setup.disk.plan(|_| Verdict::Proceed);
+    drop(immediate);
+    assert_eq!(drain(&mut setup.reopen().consumer()).len(), 1);
+}
 
 #[test]
 fn damage_is_reported_and_ends_with_a_reset() {
