@@ -1,4 +1,5 @@
-//! Guards against a number that is given twice, or below one that was given before, whoever puts at the same time.
+//! Guards against a number that is given twice, or below one that was given before, whoever puts at the same time, and
+//! against one said to be durable that no record has.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, HashSet};
@@ -6,7 +7,10 @@ use std::thread;
 
 use proptest::prelude::*;
 use riverbed::testing::Disk;
-use riverbed::{Durability, Position, Put, PutRecord, SequenceNumber, Store, Stream, StreamOptions};
+use riverbed::{
+    Durability, HashKey, Maintenance, Position, Put, PutRecord, ReadLevel, ReaderOptions, SequenceNumber,
+    ShardId, Store, StoreOptions, Stream, StreamOptions,
+};
 
 fn write(stream: &Stream, writer: u64) -> Vec<Put> {
     let mut random = fastrand::Rng::with_seed(writer);
@@ -76,6 +80,69 @@ fn concurrent_writers_get_increasing_and_unique_numbers() {
         assert_eq!(stored, seen.len());
         store.close().unwrap();
     }
+}
+
+#[test]
+fn the_durable_number_is_that_of_a_record() {
+    fn options(disk: &Disk) -> StoreOptions {
+        Store::options().storage(disk).maintenance(Maintenance::Manual).segment_len(64 * 1024, 64 * 1024)
+    }
+    /// What is said to be durable, and the last record that a reader of what is durable sees.
+    fn said_and_seen(stream: &Stream, shard: ShardId) -> (Option<SequenceNumber>, Option<SequenceNumber>) {
+        let said = stream.durable_sequence_number(shard).unwrap();
+        assert_eq!(stream.shard_stats(shard).unwrap().durable_sequence_number, said);
+        let level = ReaderOptions::new().level(ReadLevel::Durable);
+        let mut reader = stream.reader_with(shard, Position::TrimHorizon, level).unwrap();
+        let mut seen = None;
+        while let Some(record) = reader.next().unwrap() {
+            seen = Some(record.sequence_number());
+        }
+        (said, seen)
+    }
+    let disk = Disk::new();
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    let parent = stream.shards()[0].id;
+    assert_eq!(said_and_seen(&stream, parent), (None, None));
+    // Over several segments, some of them behind what is durable.
+    let put = |stream: &Stream, count: usize| {
+        (0..count).fold(None, |_, _| Some(stream.put("k", [1; 10_000]).unwrap().sequence_number))
+    };
+    let durable = put(&stream, 3);
+    stream.sync().unwrap();
+    put(&stream, 20);
+    assert_eq!(said_and_seen(&stream, parent), (durable, durable));
+    let durable = {
+        stream.sync().unwrap();
+        stream.stats().shards[0].newest.map(|(number, _)| number)
+    };
+    assert_eq!(said_and_seen(&stream, parent), (durable, durable));
+
+    // Numbers go on above a bound after an unclean end.
+    drop((store, stream));
+    let disk = {
+        let store = options(&disk).open("data").unwrap();
+        put(&store.open_stream("s").unwrap(), 1);
+        disk.kill()
+    };
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.open_stream("s").unwrap();
+    let newest = stream.stats().shards[0].newest.map(|(number, _)| number);
+    assert!(newest > durable);
+    assert_eq!(said_and_seen(&stream, parent), (newest, newest));
+
+    // And above its parents' in a shard that has had no record.
+    for child in stream.split_shard(parent, HashKey::from(1 << 127)).unwrap() {
+        assert_eq!(said_and_seen(&stream, child), (None, None));
+    }
+    let last = put(&stream, 1);
+    stream.sync().unwrap();
+    assert_eq!(said_and_seen(&stream, last.unwrap().shard_id()), (last, last));
+    drop((store, stream));
+    let read_only = options(&disk).open_read_only("data").unwrap();
+    let followed = read_only.open_stream("s").unwrap();
+    assert_eq!(followed.durable_sequence_number(parent).unwrap(), newest);
+    assert_eq!(followed.durable_sequence_number(last.unwrap().shard_id()).unwrap(), last);
 }
 
 #[test]

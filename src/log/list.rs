@@ -132,6 +132,14 @@ impl SegmentList {
         let index = inner.links.partition_point(|link| link.segment.base() <= sequence).saturating_sub(1);
         inner.links.get(index).map(|link| Arc::clone(&link.segment))
     }
+
+    /// The newest segment with a record below this counter.
+    pub(crate) fn last_with_record_below(&self, sequence: u64) -> Option<Arc<Segment>> {
+        let inner = self.inner.read();
+        let count = inner.links.partition_point(|link| link.segment.base() < sequence);
+        let older = inner.links.iter().take(count).rev().map(|link| &link.segment);
+        older.filter(|segment| segment.extent().frames > 0).map(Arc::clone).next()
+    }
 }
 
 impl Inner {

@@ -172,6 +172,15 @@ impl ShardLog {
         self.commit.durable()
     }
 
+    /// The counter of the last durable record that is kept: of a batch, that of its last row. Counters below
+    /// [`durable`](Self::durable) need not be a record's: the first record, and the first after an unclean end, may count on
+    /// from anywhere.
+    pub(crate) fn last_durable(&self) -> Option<u64> {
+        let durable = self.durable();
+        let segment = self.list.last_with_record_below(durable)?;
+        segment.extent().next.min(durable).checked_sub(1)
+    }
+
     /// Takes the append lock for any number of records, which share one clock reading.
     pub(crate) fn session(self: &Arc<Self>) -> Session<'_> {
         let appender = self.appender.lock();

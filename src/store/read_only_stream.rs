@@ -132,15 +132,15 @@ impl ReadOnlyStream {
         Ok(self.refresh()?.owner_of(hash_key).map(|shard| shard.id))
     }
 
-    /// The number of the shard's last record that is known to be on disk; `None` when there is none. This is what
-    /// the writer has noted in the segment after its last sync.
+    /// The number of the shard's last kept record that is known to be on disk, of a batch of columns that of its last row;
+    /// `None` when there is none. This is what the writer has noted in the segment after its last sync.
     ///
     /// # Errors
     ///
     /// [`ReadError::NoSuchShard`], [`ReadError::Io`].
     pub fn durable_sequence_number(&self, shard_id: ShardId) -> Result<Option<SequenceNumber>, ReadError> {
-        let durable = self.with_shard(shard_id, |shard| shard.log.durable())?;
-        Ok(durable.checked_sub(1).map(|counter| SequenceNumber::new(counter, shard_id)))
+        let last = self.with_shard(shard_id, |shard| shard.log.last_durable())?;
+        Ok(last.map(|counter| SequenceNumber::new(counter, shard_id)))
     }
 
     /// Waits until the record with this number is on disk, at most for `timeout`; returns whether it is. Returns early, with

@@ -83,7 +83,7 @@ pub struct ShardStats {
     pub oldest: Option<(SequenceNumber, Timestamp)>,
     /// The newest record, and when it arrived; `None` when none is kept.
     pub newest: Option<(SequenceNumber, Timestamp)>,
-    /// The newest record that is known to be on disk; `None` when there never was one.
+    /// The newest kept record that is known to be on disk; `None` when there is none.
     pub durable_sequence_number: Option<SequenceNumber>,
     /// Sequence numbers given to records that are not on disk yet.
     pub unsynced: u64,
@@ -179,7 +179,7 @@ impl ShardStats {
             segments: stats.segments,
             oldest: stats.oldest.map(|(counter, time)| (number(counter), time)),
             newest: stats.newest.map(|(counter, time)| (number(counter), time)),
-            durable_sequence_number: stats.durable.checked_sub(1).map(number),
+            durable_sequence_number: stats.last_durable.map(number),
             unsynced: stats.next.saturating_sub(stats.durable),
             appended_records: stats.work.appended_records,
             appended_bytes: stats.work.appended_bytes,

@@ -380,15 +380,15 @@ impl Stream {
         self.core.shards.look().owner_of(hash_key).map(|shard| shard.id)
     }
 
-    /// The number of the shard's last record that is known to be on disk; `None` when there is none.
+    /// The number of the shard's last kept record that is known to be on disk, of a batch of columns that of its last row;
+    /// `None` when there is none.
     ///
     /// # Errors
     ///
     /// [`ReadError::NoSuchShard`].
     pub fn durable_sequence_number(&self, shard_id: ShardId) -> Result<Option<SequenceNumber>, ReadError> {
         let shard = self.shard(shard_id)?;
-        let last = shard.log.durable().checked_sub(1);
-        Ok(last.map(|counter| SequenceNumber::new(counter, shard.id)))
+        Ok(shard.log.last_durable().map(|counter| SequenceNumber::new(counter, shard.id)))
     }
 
     /// Waits until the record with this number is on disk, at most for `timeout`; returns whether it is. This causes
