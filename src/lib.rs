@@ -69,6 +69,7 @@
 //! | `riverbed_records`, `riverbed_segments`, `riverbed_disk_bytes` | gauge | what is kept |
 //! | `riverbed_oldest_record_age_seconds` | gauge | 0 when nothing is kept |
 //! | `riverbed_unsynced_records` | gauge | records that are not on disk yet |
+//! | `riverbed_sync_overdue_seconds` | gauge | by how much the sync of `Durability::Periodic` is late, in the shard where that is most |
 //! | `riverbed_pinned_bytes` | gauge | removed segments that readers still hold |
 //! | `riverbed_consumer_lag_records`, `riverbed_consumer_lag_seconds` | gauge | how far consumers are behind |
 //!

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use metrics::with_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use riverbed::{Maintenance, Store, StoreOptions, StreamOptions};
+use riverbed::testing::{Disk, ManualClock};
+use riverbed::{Maintenance, Store, StoreOptions, StreamOptions, Timestamp};
 
 /// What the recorder has, by name and labels without the store's: a snapshot takes counters and histograms out.
 fn snapshot(of: &Snapshotter) -> BTreeMap<String, DebugValue> {
@@ -78,6 +80,24 @@ fn figures_of_streams_shards_and_consumers_are_published() {
         match second.get("riverbed_sync_duration_seconds{stream=clicks}") {
             Some(DebugValue::Histogram(times)) => assert_eq!(times.len(), 2),
             other => panic!("{other:?} among {:?}", second.keys()),
+        }
+    });
+}
+
+#[test]
+fn a_late_sync_is_published() {
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    with_local_recorder(&recorder, || {
+        let store = options().storage(&Disk::new()).clock(clock.clone()).open("data").unwrap();
+        let stream = store.create_stream("clicks", StreamOptions::new()).unwrap();
+        stream.put("k", b"x").unwrap();
+        for (more, late) in [(1, 0.0), (2, 2.0)] {
+            clock.advance(Duration::from_secs(more));
+            store.publish_metrics();
+            let found = gauge(&snapshot(&snapshotter), "riverbed_sync_overdue_seconds{stream=clicks}");
+            assert_eq!(found, late);
         }
     });
 }

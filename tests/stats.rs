@@ -1,10 +1,13 @@
 //! Guards against figures that do not say what the store has and has done: sums that are not those of the shards, work of
-//! before the opening counted again, consumers or stalls left out.
+//! before the opening counted again, consumers, stalls or late syncs left out.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
-use riverbed::{Durability, Position, ShardId, Store, StreamOptions};
+use riverbed::testing::{Disk, ManualClock};
+use riverbed::{
+    Durability, Maintenance, Position, PutRecord, ShardId, ShardInfo, Store, StreamOptions, Timestamp,
+};
 
 fn store(directory: &tempfile::TempDir) -> Store {
     Store::options()
@@ -72,6 +75,45 @@ fn work_is_counted_from_the_opening_on_and_over_rolls() {
     let after = stream.stats().total;
     assert_eq!((after.records, after.appended_records), (2010, 10));
     assert_eq!(after.appended_bytes, before.appended_bytes / 200);
+}
+
+#[test]
+fn a_sync_that_is_late_is_shown_until_it_is_made() {
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
+    let options = Store::options().storage(&Disk::new()).clock(clock.clone());
+    let store = options.maintenance(Maintenance::Manual).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
+    let [first, second] = [0, 1].map(|index| stream.shards()[index]);
+    let seconds = Duration::from_secs;
+    let put = |shard: ShardInfo, within| {
+        let record = PutRecord::new("k", b"x").explicit_hash_key(shard.range.start);
+        stream.put_record(&record.durability(Durability::Periodic(within))).unwrap()
+    };
+    let overdue = || {
+        let of = |shard: ShardInfo| stream.shard_stats(shard.id).unwrap().sync_overdue;
+        assert_eq!(store.stats().total.sync_overdue, of(first).max(of(second)));
+        [of(first), of(second)]
+    };
+    put(first, seconds(1));
+    put(second, seconds(2));
+    clock.advance(seconds(1));
+    assert_eq!(overdue(), [seconds(0), seconds(0)]);
+    clock.advance(seconds(3));
+    assert_eq!(overdue(), [seconds(3), seconds(2)]);
+    // A record that comes later does not put it off.
+    put(first, seconds(1));
+    assert_eq!(overdue(), [seconds(3), seconds(2)]);
+    // Whoever makes it.
+    let last = put(second, seconds(1));
+    stream
+        .put_record(
+            &PutRecord::new("k", b"x").explicit_hash_key(first.range.start).durability(Durability::Immediate),
+        )
+        .unwrap();
+    assert_eq!(overdue(), [seconds(0), seconds(2)]);
+    store.maintain();
+    assert_eq!(overdue(), [seconds(0), seconds(0)]);
+    assert_eq!(stream.durable_sequence_number(second.id).unwrap(), Some(last.sequence_number));
 }
 
 #[test]

@@ -334,6 +334,11 @@ impl Appender {
         sooner
     }
 
+    /// When the next scheduled sync is due, by the engine's clock; `None` when there is none, or it has begun.
+    pub(crate) fn sync_due(&self) -> Option<Timestamp> {
+        self.sync_due
+    }
+
     /// The scheduled sync is about to be made.
     pub(crate) fn sync_begins(&mut self) {
         self.sync_due = None;

@@ -10,13 +10,15 @@ use std::time::Duration;
 /// | level | process killed | power cut |
 /// |---|---|---|
 /// | `Buffered` | survives | what the kernel had not written yet is lost |
-/// | `Periodic(d)` | survives | at most the last `d` (and the time a sync takes) is lost |
+/// | `Periodic(d)` | survives | at most the last `d` (and the time until the sync that is due then has been made) is lost |
 /// | `Immediate` | survives | survives |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// The record is in the page cache. Nothing is synced unless asked for.
     Buffered,
-    /// As `Buffered`, and a sync in the background follows within this time.
+    /// As `Buffered`, and a sync in the background is due after this time. Each shard has a sync of its own: where the disk makes
+    /// a thousand a second, ten thousand shards that are all written to take ten seconds.
+    /// [`ShardStats::sync_overdue`](crate::ShardStats::sync_overdue) says by how much a sync is late.
     Periodic(Duration),
     /// The record is on disk before the put returns. All callers that wait on a shard share one sync.
     Immediate,

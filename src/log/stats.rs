@@ -20,6 +20,8 @@ pub(crate) struct LogStats {
     pub(crate) durable: u64,
     pub(crate) last_durable: Option<u64>,
     pub(crate) syncs: u64,
+    /// By how much the scheduled sync is late.
+    pub(crate) sync_overdue: Duration,
     pub(crate) pinned_bytes: u64,
     pub(crate) work: Work,
     pub(crate) preparation_failure: Option<IoError>,
@@ -50,10 +52,13 @@ impl ShardLog {
     pub(crate) fn stats(&self) -> LogStats {
         let segments = self.list.all();
         let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
-        let (next, work) = {
+        let (next, work, sync_due) = {
             let appender = self.appender.lock();
-            (appender.next(), appender.work())
+            (appender.next(), appender.work(), appender.sync_due())
         };
+        let durable = self.durable();
+        // Somebody else's sync may have come before it.
+        let sync_due = sync_due.filter(|_| durable < next);
         LogStats {
             records: extents.iter().map(|extent| extent.frames).sum(),
             bytes: segments.iter().map(|segment| segment.identity().capacity).sum(),
@@ -69,9 +74,10 @@ impl ShardLog {
                 .find(|extent| extent.frames > 0)
                 .map(|extent| (extent.next.saturating_sub(1), extent.last_time)),
             next,
-            durable: self.commit.durable(),
+            durable,
             last_durable: self.last_durable(),
             syncs: self.commit.syncs(),
+            sync_overdue: sync_due.map_or(Duration::ZERO, |due| self.context.clock.now().since(due)),
             pinned_bytes: self.list.pinned_bytes(),
             work,
             preparation_failure: self.preparation.failure(),

@@ -116,6 +116,7 @@ fn publish_totals(labels: &[Label], totals: &Totals, before: &mut Counts, now: T
     set("riverbed_segments", labels, totals.segments as u64);
     set("riverbed_unsynced_records", labels, totals.unsynced);
     set("riverbed_pinned_bytes", labels, totals.pinned_bytes);
+    gauge!("riverbed_sync_overdue_seconds", labels.iter()).set(totals.sync_overdue);
     let age = totals.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
     gauge!("riverbed_oldest_record_age_seconds", labels.iter()).set(age);
 }
@@ -134,6 +135,7 @@ fn describe() {
     describe_gauge!("riverbed_disk_bytes", Unit::Bytes, "Bytes of segments, reserved room included.");
     describe_gauge!("riverbed_segments", Unit::Count, "Segments.");
     describe_gauge!("riverbed_unsynced_records", Unit::Count, "Records that are not on disk yet.");
+    describe_gauge!("riverbed_sync_overdue_seconds", Unit::Seconds, "By how much a periodic sync is late.");
     describe_gauge!("riverbed_pinned_bytes", Unit::Bytes, "Bytes of removed segments that are still held.");
     describe_gauge!("riverbed_oldest_record_age_seconds", Unit::Seconds, "Age of the oldest kept record.");
     describe_gauge!(

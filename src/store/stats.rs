@@ -37,7 +37,7 @@ pub struct StreamStats {
     pub consumers: Vec<ConsumerStats>,
 }
 
-/// Sums over shards.
+/// Sums over shards, or the most of any where that says more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -59,6 +59,8 @@ pub struct Totals {
     pub appended_bytes: u64,
     /// Syncs since the store was opened.
     pub syncs: u64,
+    /// By how much the latest periodic sync of a shard is late; see [`ShardStats::sync_overdue`].
+    pub sync_overdue: Duration,
     /// How many puts had to wait, since the store was opened, for a new segment to be made.
     pub stalls: u64,
     /// How long these waited.
@@ -93,6 +95,9 @@ pub struct ShardStats {
     pub appended_bytes: u64,
     /// Syncs since the store was opened.
     pub syncs: u64,
+    /// By how much the sync is late that [`Durability::Periodic`](crate::Durability::Periodic) has promised: zero unless
+    /// one is due and has not begun. If it grows, the disk makes fewer syncs than the shards ask for.
+    pub sync_overdue: Duration,
     /// How many puts had to wait, since the store was opened, for a new segment to be made: none was ready when the last
     /// one was full.
     pub stalls: u64,
@@ -147,6 +152,7 @@ impl Totals {
             appended_records: shard.appended_records,
             appended_bytes: shard.appended_bytes,
             syncs: shard.syncs,
+            sync_overdue: shard.sync_overdue,
             stalls: shard.stalls,
             stalled: shard.stalled,
             pinned_bytes: shard.pinned_bytes,
@@ -163,6 +169,7 @@ impl Totals {
         self.appended_records += other.appended_records;
         self.appended_bytes += other.appended_bytes;
         self.syncs += other.syncs;
+        self.sync_overdue = self.sync_overdue.max(other.sync_overdue);
         self.stalls += other.stalls;
         self.stalled += other.stalled;
         self.pinned_bytes += other.pinned_bytes;
@@ -184,6 +191,7 @@ impl ShardStats {
             appended_records: stats.work.appended_records,
             appended_bytes: stats.work.appended_bytes,
             syncs: stats.syncs,
+            sync_overdue: stats.sync_overdue,
             stalls: stats.work.stalls,
             stalled: stats.work.stalled,
             pinned_bytes: stats.pinned_bytes,
