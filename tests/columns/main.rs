@@ -26,3 +26,5 @@ mod random;
 mod read_only;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
+mod rotating;

@@ -77,17 +77,16 @@ impl StoredBatch {
         self.schema_id
     }
 
-    /// Without the row with this counter and those after it; `None` when there is none before it.
-    pub(super) fn ending_before(mut self, counter: u64) -> Option<Self> {
-        let kept = usize::try_from(counter.checked_sub(self.first.counter())?).unwrap_or(usize::MAX);
-        if kept == 0 {
-            return None;
+    /// The rows before the one with this counter, and the others, if there are any.
+    pub(super) fn split_before(mut self, counter: u64) -> (Self, Option<Self>) {
+        let kept = usize::try_from(counter.saturating_sub(self.first.counter())).unwrap_or(usize::MAX);
+        if kept >= self.rows.num_rows() {
+            return (self, None);
         }
-        if kept < self.rows.num_rows() {
-            self.rows = self.rows.slice(0, kept);
-            self.messages = None;
-        }
-        Some(self)
+        let others = self.clone().starting_at(counter);
+        self.rows = self.rows.slice(0, kept);
+        self.messages = None;
+        (self, Some(others))
     }
 
     /// The messages as they lie in the log, where the rows are exactly those.

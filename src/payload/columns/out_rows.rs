@@ -66,8 +66,6 @@ pub(super) enum RowsError {
 pub(super) struct OutRows<'r> {
     reader: &'r mut BatchReader,
     range: RowRange,
-    /// The batch that was read to learn the schema.
-    first: Option<StoredBatch>,
     ended: bool,
     /// The schema of the rows, without what is added.
     rows: SchemaRef,
@@ -77,11 +75,19 @@ pub(super) struct OutRows<'r> {
 }
 
 impl<'r> OutRows<'r> {
-    /// Reads the first batch. With none at all, the schema is the one asked for, or the stream's newest, or has no columns.
+    /// Looks at the first batch. With none at all, the schema is the one asked for, or the stream's newest, or has no columns.
     pub(super) fn begin(reader: &'r mut BatchReader, range: RowRange) -> Result<Self, RowsError> {
-        let first = reader.next()?.and_then(|batch| range.cut(batch));
+        let first = reader.next()?;
         let rows = match &first {
-            Some(batch) => batch.rows().schema(),
+            Some(batch) if !range.ends_before(batch) => Some(batch.rows().schema()),
+            _ => None,
+        };
+        if let Some(batch) = first {
+            reader.put_back(batch);
+        }
+        let ended = rows.is_none();
+        let rows = match rows {
+            Some(rows) => rows,
             None => reader.shown_schema()?,
         };
         let added = if range.numbers { added(reader.is_merged()) } else { Vec::new() };
@@ -96,8 +102,7 @@ impl<'r> OutRows<'r> {
                 Arc::new(Schema::new_with_metadata(fields, rows.metadata().clone()))
             }
         };
-        let ended = first.is_none();
-        Ok(Self { reader, range, first, ended, rows, schema, added: added.len() })
+        Ok(Self { reader, range, ended, rows, schema, added: added.len() })
     }
 
     /// The schema of all rows, with the columns that are added.
@@ -110,20 +115,30 @@ impl<'r> OutRows<'r> {
         self.added > 0
     }
 
-    /// The next batch, without what is added.
+    /// The next batch, without what is added. What does not go out stays with the reader.
     pub(super) fn next(&mut self) -> Result<Option<StoredBatch>, RowsError> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
-        }
         if self.ended {
             return Ok(None);
         }
-        let Some(batch) = self.reader.next()?.and_then(|batch| self.range.cut(batch)) else {
+        let Some(batch) = self.reader.next()? else {
             self.ended = true;
             return Ok(None);
         };
-        let same = Arc::ptr_eq(&self.rows, batch.rows().schema_ref()) || self.rows == batch.rows().schema();
-        if same { Ok(Some(batch)) } else { Err(RowsError::SchemaChanged { number: batch.sequence_number() }) }
+        if self.range.ends_before(&batch) {
+            self.ended = true;
+            self.reader.put_back(batch);
+            return Ok(None);
+        }
+        if !Arc::ptr_eq(&self.rows, batch.rows().schema_ref()) && self.rows != batch.rows().schema() {
+            let number = batch.sequence_number();
+            self.reader.put_back(batch);
+            return Err(RowsError::SchemaChanged { number });
+        }
+        let (batch, others) = self.range.cut(batch);
+        if let Some(others) = others {
+            self.reader.put_back(others);
+        }
+        Ok(Some(batch))
     }
 
     /// The rows of a batch with what is added.
@@ -148,15 +163,23 @@ impl<'r> OutRows<'r> {
 }
 
 impl RowRange {
-    /// What of a batch lies before the end; `None` when nothing does.
-    fn cut(&self, batch: StoredBatch) -> Option<StoredBatch> {
-        if self.before_time.is_some_and(|time| batch.arrival_time() >= time) {
-            return None;
+    /// Whether a batch lies at the end or behind it, with all its rows.
+    fn ends_before(&self, batch: &StoredBatch) -> bool {
+        self.before_time.is_some_and(|time| batch.arrival_time() >= time)
+            || self.before_in(batch).is_some_and(|end| end <= batch.sequence_number())
+    }
+
+    /// What of a batch lies before the end, and the rest of it.
+    fn cut(&self, batch: StoredBatch) -> (StoredBatch, Option<StoredBatch>) {
+        match self.before_in(&batch) {
+            Some(end) => batch.split_before(end.counter()),
+            None => (batch, None),
         }
-        match self.before {
-            Some(end) if end.shard_id() == batch.shard_id() => batch.ending_before(end.counter()),
-            _ => Some(batch),
-        }
+    }
+
+    /// The row before which a batch of its shard ends.
+    fn before_in(&self, batch: &StoredBatch) -> Option<SequenceNumber> {
+        self.before.filter(|end| end.shard_id() == batch.shard_id())
     }
 }
 

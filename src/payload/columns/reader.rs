@@ -83,6 +83,8 @@ impl BatchReaderOptions {
 pub struct BatchReader {
     source: Source,
     decoder: Decoder,
+    /// What was read, and is to be shown next after all: an export ended before it.
+    ahead: Option<StoredBatch>,
     /// Rows below this counter are not shown: the reader began in the middle of a batch.
     from: u64,
 }
@@ -174,7 +176,7 @@ impl BatchReader {
             Position::AfterSequenceNumber(number) => number.counter().saturating_add(1),
             _ => 0,
         };
-        Ok(Self { source: Source::Shard(reader), decoder: Decoder::new(schemas, options), from })
+        Ok(Self { source: Source::Shard(reader), decoder: Decoder::new(schemas, options), ahead: None, from })
     }
 
     pub(super) fn merged(
@@ -183,7 +185,8 @@ impl BatchReader {
         options: BatchReaderOptions,
     ) -> Result<Self, ReadBatchError> {
         let reader = schemas.origin.merged_reader(position, options.read.with_headers_checked())?;
-        Ok(Self { source: Source::Merged(reader), decoder: Decoder::new(schemas, options), from: 0 })
+        let decoder = Decoder::new(schemas, options);
+        Ok(Self { source: Source::Merged(reader), decoder, ahead: None, from: 0 })
     }
 }
 
@@ -195,6 +198,9 @@ impl BatchReader {
     /// [`ReadBatchError`].
     #[expect(clippy::should_implement_trait, reason = "an iterator that has ended may not go on; this does")]
     pub fn next(&mut self) -> Result<Option<StoredBatch>, ReadBatchError> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
         loop {
             let record = match &mut self.source {
                 Source::Shard(reader) => reader.next()?,
@@ -215,6 +221,9 @@ impl BatchReader {
     ///
     /// As for [`Reader::wait`].
     pub fn wait(&mut self, timeout: Duration) -> Result<bool, ReadBatchError> {
+        if self.ahead.is_some() {
+            return Ok(true);
+        }
         match &mut self.source {
             Source::Shard(reader) => Ok(reader.wait(timeout)?),
             Source::Merged(reader) => Ok(reader.wait(timeout)?),
@@ -235,6 +244,11 @@ impl BatchReader {
 }
 
 impl BatchReader {
+    /// Has the next call of [`next`](Self::next) give this batch, which the last one gave.
+    pub(super) fn put_back(&mut self, batch: StoredBatch) {
+        self.ahead = Some(batch);
+    }
+
     pub(super) fn is_merged(&self) -> bool {
         matches!(self.source, Source::Merged(_))
     }
