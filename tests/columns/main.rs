@@ -17,6 +17,8 @@ mod in_place;
 #[cfg(test)]
 mod ipc;
 #[cfg(test)]
+mod loose;
+#[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod putting;

@@ -29,6 +29,7 @@
 //! ```
 
 mod batch;
+mod compact;
 #[cfg(feature = "csv")]
 mod csv;
 mod decode;
@@ -57,6 +58,7 @@ mod structure;
 mod table_in;
 #[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
 mod table_out;
+mod used;
 mod view;
 
 use std::sync::Arc;

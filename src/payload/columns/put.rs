@@ -1,10 +1,10 @@
 //! Batches into a stream.
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use std::borrow::Cow;
+
+use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_schema::{ArrowError, DataType};
-use std::sync::Arc;
+use arrow_schema::ArrowError;
 
 use crate::log::frame::{Draft, MAX_RECORD_LEN, Rows};
 use crate::stream::put::Key;
@@ -13,6 +13,7 @@ use crate::stream::sequence_number::SequenceNumber;
 use crate::stream::shard_id::ShardId;
 
 use super::Columns;
+use super::compact::Slack;
 use super::put_error::PutBatchError;
 use super::registry::Known;
 
@@ -62,8 +63,9 @@ impl Columns {
     /// sequence number. They make one record, or several where one would be longer than the 10 MiB that a record may have;
     /// [`max_rows_per_record`](Self::max_rows_per_record) may split them further.
     ///
-    /// The arrays' buffers go from where they are into the log, without a copy in between (but for offsets and bitmaps of
-    /// arrays that are slices). An empty batch puts nothing.
+    /// The arrays' buffers go from where they are into the log, without a copy in between, but for offsets and bitmaps of
+    /// arrays that are slices, and for views, list views and dense unions of which the rows refer to less than half, or that are
+    /// split. An empty batch puts nothing.
     ///
     /// # Errors
     ///
@@ -143,20 +145,23 @@ fn split(
     let mut parts = Vec::new();
     let mut first = 0;
     let mut at_once = max_rows;
+    // Parts would each have what belongs to the others.
+    let mut slack = if batch.num_rows() <= max_rows { Slack::Half } else { Slack::None };
     while first < batch.num_rows() {
         let rows = at_once.min(batch.num_rows() - first);
-        let buffers = encode(known, batch, first, rows)?;
+        let buffers = encode(known, batch, first, rows, slack)?;
         let len: usize = buffers.iter().map(Buffer::len).sum();
-        if len > max_len {
-            if rows == 1 {
-                return Err(PutBatchError::RowTooLarge { row: first, len, max: max_len });
-            }
+        if len <= max_len {
+            parts.push(Part { rows: u32::try_from(rows).unwrap_or(u32::MAX), buffers });
+            first += rows;
+        } else if slack == Slack::Half {
+            slack = Slack::None;
+        } else if rows == 1 {
+            return Err(PutBatchError::RowTooLarge { row: first, len, max: max_len });
+        } else {
             // About as many rows as fit, if they are all alike.
             at_once = (rows / len.div_ceil(max_len)).clamp(1, rows / 2);
-            continue;
         }
-        parts.push(Part { rows: u32::try_from(rows).unwrap_or(u32::MAX), buffers });
-        first += rows;
     }
     Ok(parts)
 }
@@ -166,27 +171,14 @@ fn encode(
     batch: &RecordBatch,
     first: usize,
     rows: usize,
+    slack: Slack,
 ) -> Result<Vec<Buffer>, PutBatchError> {
-    if rows == batch.num_rows() {
-        return Ok(known.encode(batch)?);
-    }
-    let part = batch.slice(first, rows);
-    let columns = part.columns().iter().map(without_unused_data).collect();
-    let part = RecordBatch::try_new_with_options(part.schema(), columns, &options(rows))?;
+    let part = match rows == batch.num_rows() {
+        true => Cow::Borrowed(batch),
+        false => Cow::Owned(batch.slice(first, rows)),
+    };
+    let part = if known.is_loose { Cow::Owned(slack.compact(&part)?) } else { part };
     Ok(known.encode(&part)?)
-}
-
-fn options(rows: usize) -> arrow_array::RecordBatchOptions {
-    arrow_array::RecordBatchOptions::new().with_row_count(Some(rows))
-}
-
-/// A slice of views still has the data of all of them; here, its own alone.
-fn without_unused_data(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-        _ => Arc::clone(column),
-    }
 }
 
 impl From<ArrowError> for PutBatchError {

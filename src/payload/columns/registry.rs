@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::store::stream_handle::Stream;
 use crate::stream::schemas::StoredSchema;
 
+use super::compact::is_loose;
 use super::evolution::Evolution;
 use super::origin::Origin;
 use super::schema_error::SchemaError;
@@ -30,6 +31,8 @@ pub(super) struct Known {
     /// The encapsulated IPC message.
     pub(super) message: Bytes,
     pub(super) has_dictionaries: bool,
+    /// Whether its arrays may hold what none of their rows refers to.
+    pub(super) is_loose: bool,
     /// The schema of batches that were found to be of this one, to know them by their address.
     alias: RwLock<Option<SchemaRef>>,
     /// Encoders that have said the schema already. Not used with dictionaries: an encoder says each only once.
@@ -60,11 +63,13 @@ impl Known {
             .flattened_fields()
             .iter()
             .any(|field| matches!(field.data_type(), DataType::Dictionary(..)));
+        let is_loose = schema.fields().iter().any(|field| is_loose(field.data_type()));
         Ok(Self {
             id: stored.id,
             schema: Arc::new(schema),
             message,
             has_dictionaries,
+            is_loose,
             alias: RwLock::new(None),
             encoders: Mutex::default(),
         })
