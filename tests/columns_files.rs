@@ -243,6 +243,21 @@ mod csv {
     }
 
     #[test]
+    fn a_limit_of_rows_asks_for_no_memory() {
+        let text = "n\n1\n2\n3\n";
+        let columns = columns().max_rows_per_record(usize::MAX);
+        let put = columns.put_csv("key", text.as_bytes(), &PutCsvOptions::new()).unwrap();
+        assert_eq!((put.rows, put.records), (3, 1));
+        // And columns take none for rows that are not there.
+        let schema = (0..400_000).map(|column| Field::new(column.to_string(), DataType::Null, true));
+        let options =
+            PutCsvOptions::new().header(false).schema(Arc::new(Schema::new(schema.collect::<Vec<_>>())));
+        let wide = super::columns();
+        let put = wide.put_csv("key", (",".repeat(399_999) + "\n").repeat(5).as_bytes(), &options).unwrap();
+        assert_eq!((put.rows, put.records), (5, 3));
+    }
+
+    #[test]
     fn what_cannot_be_written_is_told() {
         let columns = columns();
         let out = |columns: &Columns, options: BatchReaderOptions| {
@@ -315,7 +330,9 @@ mod json {
         let nulls = write(&columns, &WriteJsonOptions::new().explicit_nulls(true));
         assert!(nulls.lines().nth(1).unwrap().contains(r#""a":null"#), "{nulls}");
         let again = super::columns();
-        again.put_json_lines("key", nulls.as_bytes(), &PutJsonOptions::new().infer_rows(1)).unwrap();
+        // A limit of rows asks for no memory.
+        let again_pieces = again.clone().max_rows_per_record(usize::MAX);
+        again_pieces.put_json_lines("key", nulls.as_bytes(), &PutJsonOptions::new().infer_rows(1)).unwrap();
         assert_eq!(rows(&again), found);
     }
 

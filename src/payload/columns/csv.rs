@@ -173,10 +173,11 @@ impl Columns {
         schema: SchemaRef,
         check_header: bool,
     ) -> Result<PutBatch, PutTableError> {
+        let rows = self.rows_at_once(&schema);
         let reader = ReaderBuilder::new(schema)
             .with_format(format)
             .with_header_validation(check_header)
-            .with_batch_size(self.rows_at_once())
+            .with_batch_size(rows)
             .build(source)
             .map_err(|error| PutTableError::of_arrow(FORMAT, error, PutBatch::default()))?;
         self.put_table(key, FORMAT, reader)

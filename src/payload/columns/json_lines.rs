@@ -104,9 +104,10 @@ impl Columns {
         source: impl Read,
         schema: SchemaRef,
     ) -> Result<PutBatch, PutTableError> {
+        let rows = self.rows_at_once(&schema);
         let reader = ReaderBuilder::new(schema)
             .with_strict_mode(true)
-            .with_batch_size(self.rows_at_once())
+            .with_batch_size(rows)
             .build(BufReader::new(source))
             .map_err(|error| PutTableError::of_arrow(FORMAT, error, PutBatch::default()))?;
         self.put_table(key, FORMAT, reader)

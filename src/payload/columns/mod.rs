@@ -143,7 +143,8 @@ impl Columns {
         self
     }
 
-    /// The most rows that [`put_batch`](Self::put_batch) puts into one record; 0, the default, for no limit.
+    /// The most rows that [`put_batch`](Self::put_batch) puts into one record; 0, the default, for no limit. Rows of CSV, JSON
+    /// lines and Parquet go into records of as many, unless that is more than about a million fields; 8192 by default.
     #[must_use]
     pub fn max_rows_per_record(mut self, rows: usize) -> Self {
         self.max_rows_per_record = rows;

@@ -70,7 +70,8 @@ impl Columns {
     ) -> Result<PutBatch, PutTableError> {
         let opened = guarded(|| {
             let builder = ParquetRecordBatchReaderBuilder::try_new(source)?;
-            builder.with_batch_size(self.rows_at_once()).build()
+            let rows = self.rows_at_once(builder.schema());
+            builder.with_batch_size(rows).build()
         });
         let mut reader =
             opened.map_err(|error| PutTableError::of_arrow(FORMAT, error.into(), PutBatch::default()))?;

@@ -3,7 +3,7 @@
 use std::io;
 
 use arrow_array::RecordBatch;
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, Schema};
 
 use crate::stream::put::Key;
 
@@ -11,8 +11,10 @@ use super::Columns;
 use super::put::PutBatch;
 use super::put_error::PutBatchError;
 
-/// How many rows are read at once where the handle does not limit them.
+/// How many rows are read at once where the handle says nothing else.
 const ROWS_AT_ONCE: usize = 8192;
+/// How many fields are read at once at most: the readers of CSV and JSON take up to 40 bytes for each before they read the first.
+const FIELDS_AT_ONCE: usize = 1 << 20;
 
 /// Why rows of another format were not put, or not all.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +62,11 @@ impl PutTableError {
 }
 
 impl Columns {
-    /// How many rows a reader of another format is to give at once.
-    pub(super) fn rows_at_once(&self) -> usize {
-        if self.max_rows_per_record == 0 { ROWS_AT_ONCE } else { self.max_rows_per_record }
+    /// How many rows of this schema a reader of another format is to give at once.
+    pub(super) fn rows_at_once(&self, schema: &Schema) -> usize {
+        let wanted = if self.max_rows_per_record == 0 { ROWS_AT_ONCE } else { self.max_rows_per_record };
+        let fields = schema.flattened_fields().len().max(1);
+        wanted.min(FIELDS_AT_ONCE / fields).max(1)
     }
 
     /// Puts what a reader of `format` gives.
