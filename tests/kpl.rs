@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use md5::{Digest, Md5};
 use proptest::prelude::*;
 use riverbed::kpl::{AggregatingSink, Aggregator, UnpackError, UserRecord, is_packed, unpack, unpack_within};
 use riverbed::testing::Disk;
@@ -74,7 +75,7 @@ fn what_awss_library_packs_is_unpacked() {
 fn what_is_packed_here_is_what_awss_library_packs() {
     let mut aggregator = Aggregator::new();
     for (key, hash_key, data) in user_records() {
-        assert!(aggregator.add(key, hash_key, &data));
+        assert!(aggregator.add(key, hash_key, &data).unwrap());
     }
     let packed = aggregator.finish().unwrap();
     assert_eq!(packed.data()[..], *GOLDEN);
@@ -102,8 +103,33 @@ fn a_record_that_is_not_packed_is_its_own_user_record() {
 fn seal(message: &[u8]) -> Vec<u8> {
     let mut data = vec![0xf3, 0x89, 0x9a, 0xc2];
     data.extend_from_slice(message);
-    data.extend_from_slice(&HashKey::of(std::str::from_utf8(message).unwrap()).as_u128().to_be_bytes());
+    data.extend_from_slice(&Md5::digest(message));
     data
+}
+
+/// Guards against a record that takes its reader's memory: one long key, copied for each of millions of user records.
+#[test]
+fn partition_keys_are_checked_and_shared() {
+    let packed = |key: &str, records: usize| {
+        let mut message = vec![0x0a];
+        prost::encoding::encode_varint(key.len() as u64, &mut message);
+        message.extend_from_slice(key.as_bytes());
+        message.extend_from_slice(&b"\x1a\x04\x08\x00\x1a\x00".repeat(records));
+        stored(&seal(&message))
+    };
+    for key in [String::new(), "k".repeat(257), "k".repeat(5 << 20)] {
+        let error = unpack(&packed(&key, 800_000)).unwrap_err();
+        let UnpackError::Malformed { reason, .. } = error else { panic!("{error:?}") };
+        assert!(reason.contains(&format!("a partition key of {} characters", key.len())), "{reason}");
+        assert!(Aggregator::new().add(&key, None, b"data").is_err());
+    }
+    let longest = "\u{1F30D}".repeat(256);
+    assert!(Aggregator::new().add(&longest, None, b"data").unwrap());
+    let found = unpack(&packed(&longest, 1000)).unwrap();
+    assert_eq!(found.len(), 1000);
+    let first = found[0].partition_key();
+    assert_eq!(first, longest);
+    assert!(found.iter().all(|record| std::ptr::eq(record.partition_key(), first)));
 }
 
 #[test]
@@ -134,9 +160,9 @@ proptest! {
         let mut packed = Vec::new();
         for (key, hash_key, data) in &records {
             let hash_key = hash_key.map(HashKey::from);
-            if !aggregator.add(key, hash_key, data) {
+            if !aggregator.add(key, hash_key, data).unwrap() {
                 packed.extend(aggregator.finish());
-                prop_assert!(aggregator.add(key, hash_key, data));
+                prop_assert!(aggregator.add(key, hash_key, data).unwrap());
             }
         }
         packed.extend(aggregator.finish());

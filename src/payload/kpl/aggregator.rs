@@ -6,6 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::stream::hash_key::HashKey;
+use crate::stream::partition_key::{self, PartitionKeyError};
 use crate::stream::put::PutRecord;
 
 use super::wire::{self, AggregatedRecord, ENVELOPE_LEN, field_len};
@@ -82,7 +83,27 @@ impl Aggregator {
 
     /// Adds a user record, unless it does not fit with those that were added before. Returns whether it was added; if not,
     /// [`finish`](Self::finish) first. What is added must belong to the same shard: here nobody checks.
-    pub fn add(&mut self, partition_key: &str, explicit_hash_key: Option<HashKey>, data: &[u8]) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`PartitionKeyError`]: nobody could unpack a record with such a key.
+    pub fn add(
+        &mut self,
+        partition_key: &str,
+        explicit_hash_key: Option<HashKey>,
+        data: &[u8],
+    ) -> Result<bool, PartitionKeyError> {
+        partition_key::validate(partition_key)?;
+        Ok(self.add_valid(partition_key, explicit_hash_key, data))
+    }
+
+    /// As [`add`](Self::add), under a key that was checked.
+    pub(super) fn add_valid(
+        &mut self,
+        partition_key: &str,
+        explicit_hash_key: Option<HashKey>,
+        data: &[u8],
+    ) -> bool {
         let known_key = self.partition_keys.get(partition_key).copied();
         let known_hash_key = explicit_hash_key.map(|key| self.explicit_hash_keys.get(&key).copied());
         let hash_key_text = explicit_hash_key.map(|key| key.to_string());

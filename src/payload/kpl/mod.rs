@@ -13,7 +13,7 @@
 //!
 //! let mut aggregator = Aggregator::new();
 //! for (key, data) in [("user-42", b"hello"), ("user-7", b"world")] {
-//!     aggregator.add(key, None, data);
+//!     aggregator.add(key, None, data)?;
 //! }
 //! if let Some(packed) = aggregator.finish() {
 //!     clicks.put_record(&packed.as_put())?;

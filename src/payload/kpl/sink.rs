@@ -124,9 +124,9 @@ impl AggregatingSink {
                 parcels.extend(shard.close(shard_id));
                 shard.durability = put.durability;
             }
-            if !shard.aggregator.add(item.partition_key(), put.explicit_hash_key, item.data()) {
+            if !shard.aggregator.add_valid(item.partition_key(), put.explicit_hash_key, item.data()) {
                 parcels.extend(shard.close(shard_id));
-                shard.aggregator.add(item.partition_key(), put.explicit_hash_key, item.data());
+                shard.aggregator.add_valid(item.partition_key(), put.explicit_hash_key, item.data());
             }
             shard.items.push(index);
         }

@@ -1,10 +1,13 @@
 //! From packed records to user records.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use crate::stream::error::ReadError;
 use crate::stream::hash_key::HashKey;
 use crate::stream::hash_range::HashKeyRange;
+use crate::stream::partition_key::{self, PartitionKeyError};
 use crate::stream::record::OwnedRecord;
 use crate::stream::sequence_number::SequenceNumber;
 
@@ -40,12 +43,12 @@ pub fn is_packed(data: &[u8]) -> bool {
 ///
 /// # Errors
 ///
-/// [`UnpackError::Malformed`] when a packed record's message makes no sense.
+/// [`UnpackError::Malformed`] when a packed record's message makes no sense, or has a partition key that is not allowed.
 pub fn unpack(record: &OwnedRecord) -> Result<Vec<UserRecord>, UnpackError> {
     let number = record.sequence_number();
     let Some(body) = wire::unseal(record.data()) else {
         return Ok(vec![UserRecord {
-            partition_key: record.partition_key()?.to_owned(),
+            partition_key: record.partition_key()?.into(),
             explicit_hash_key: record.explicit_hash_key(),
             data: record.data().clone(),
             sequence_number: number,
@@ -58,31 +61,26 @@ pub fn unpack(record: &OwnedRecord) -> Result<Vec<UserRecord>, UnpackError> {
     // Decoding from `Bytes` copies no data.
     let message = AggregatedRecord::decode(record.data().slice_ref(body))
         .map_err(|error| malformed(error.to_string()))?;
-    let hash_keys: Vec<HashKey> = message
-        .explicit_hash_key_table
+    let hash_keys = message.explicit_hash_key_table.iter().map(|text| text.parse::<HashKey>());
+    let hash_keys: Vec<_> =
+        hash_keys.collect::<Result<_, _>>().map_err(|error| malformed(error.to_string()))?;
+    // Checked and shared: a short record may have one long key for each of millions of user records.
+    let partition_keys = message
+        .partition_key_table
         .iter()
-        .map(|text| text.parse())
-        .collect::<Result<_, _>>()
-        .map_err(|error| malformed(format!("{error}")))?;
-    let entry = |index: u64| usize::try_from(index).ok();
+        .map(|key| partition_key::validate(key).map(|()| Arc::from(&**key)));
+    let partition_keys: Vec<Arc<str>> = partition_keys
+        .collect::<Result<_, PartitionKeyError>>()
+        .map_err(|error| malformed(error.to_string()))?;
     (0..)
         .zip(message.records)
         .map(|(sub_sequence_number, user_record)| {
-            let index = user_record.partition_key_index;
-            let partition_key = entry(index).and_then(|index| message.partition_key_table.get(index));
-            let partition_key = partition_key
-                .ok_or_else(|| malformed(format!("there is no partition key {index} in its table")))?;
-            let explicit_hash_key = match user_record.explicit_hash_key_index {
-                None => None,
-                Some(index) => {
-                    Some(entry(index).and_then(|index| hash_keys.get(index)).copied().ok_or_else(|| {
-                        malformed(format!("there is no explicit hash key {index} in its table"))
-                    })?)
-                }
-            };
+            let hash_key = user_record.explicit_hash_key_index;
+            let hash_key = hash_key.map(|index| entry(&hash_keys, index, "explicit hash key")).transpose();
+            let partition_key = entry(&partition_keys, user_record.partition_key_index, "partition key");
             Ok(UserRecord {
-                partition_key: partition_key.clone(),
-                explicit_hash_key,
+                partition_key: partition_key.map_err(malformed)?,
+                explicit_hash_key: hash_key.map_err(malformed)?,
                 data: user_record.data,
                 sequence_number: number,
                 sub_sequence_number,
@@ -91,6 +89,11 @@ pub fn unpack(record: &OwnedRecord) -> Result<Vec<UserRecord>, UnpackError> {
             })
         })
         .collect()
+}
+
+fn entry<T: Clone>(table: &[T], index: u64, what: &str) -> Result<T, String> {
+    let found = usize::try_from(index).ok().and_then(|index| table.get(index));
+    found.cloned().ok_or_else(|| format!("there is no {what} {index} in its table"))
 }
 
 /// As [`unpack`], without the user records whose hash keys are not in `range`, the reader's shard's: a producer that did not

@@ -1,5 +1,7 @@
 //! One record of those that were packed together.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::stream::hash_key::HashKey;
@@ -9,7 +11,7 @@ use crate::sys::clock::Timestamp;
 /// A record as its producer gave it, whether it was packed with others or not. Its bytes lie where the packed record's lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRecord {
-    pub(super) partition_key: String,
+    pub(super) partition_key: Arc<str>,
     pub(super) explicit_hash_key: Option<HashKey>,
     pub(super) data: Bytes,
     pub(super) sequence_number: SequenceNumber,
