@@ -79,6 +79,9 @@ impl BatchReaderOptions {
 }
 
 /// Reads batches in order, in place; from one shard, or from all by arrival time.
+///
+/// It can write several files, one after the other: each begins with the first row that the one before has left out, at its end or
+/// because it has another schema. After any other error of writing, the rows that were on their way are not shown again.
 #[derive(Debug)]
 pub struct BatchReader {
     source: Source,
