@@ -115,9 +115,13 @@ impl<S: Sink> Shared<S> {
                 self.signal(state);
             }
             return Some(Ok(()));
-        } else if state.schedule.blocks() && !state.is_driven_here() {
-            return None;
         } else {
+            if state.schedule.refuse() {
+                self.signal(state);
+            }
+            if state.schedule.blocks() && !state.is_driven_here() {
+                return None;
+            }
             Reason::QueueFull
         };
         item.take().map(|item| Err(NotWritten { item, reason: refused }))

@@ -77,7 +77,8 @@ impl WriteOptions {
         self
     }
 
-    /// How long a batch that is not full waits for more, from its first item on. One second by default.
+    /// How long a batch that is not full waits for more, from its first item on. One second by default; `Duration::MAX` for
+    /// batches by size alone. A batch waits no longer once nothing more fits in what may wait.
     #[must_use]
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;

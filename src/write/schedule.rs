@@ -84,6 +84,8 @@ pub(crate) struct Schedule<S: Sink> {
     awaited: usize,
     /// The delay of the batch at the front of the queue, once it has been drawn.
     jitter: Option<Duration>,
+    /// Nothing more fits, and somebody may be waiting for that: what is in the queue is to make room.
+    full: bool,
     /// By a number that says which came first.
     parked: BTreeMap<u64, Parked<S>>,
     /// The keys of what is parked, with the number of the one parked batch that has each.
@@ -102,6 +104,7 @@ impl<S: Sink> Schedule<S> {
             queue: VecDeque::new(),
             awaited: 0,
             jitter: None,
+            full: false,
             parked: BTreeMap::new(),
             held: HashMap::new(),
             flushes: Vec::new(),
@@ -131,7 +134,16 @@ impl<S: Sink> Schedule<S> {
         self.awaited += usize::from(awaited);
         self.queue.push_back((item, Tag { order: self.stats.accepted, arrived: now, ticket }));
         self.stats.accepted += 1;
-        awaited || self.queue.len() == 1 || self.queue.len() == self.options.batch_size
+        self.full |= !self.has_room(1);
+        awaited || self.full || self.queue.len() == 1 || self.queue.len() == self.options.batch_size
+    }
+
+    /// There was no room for an item. Returns whether what is to be done next may have changed.
+    pub(crate) fn refuse(&mut self) -> bool {
+        // With nothing in the queue, room comes from what is under way or waits for its retry, and from nothing else.
+        let makes_room = !self.full && !self.queue.is_empty();
+        self.full |= makes_room;
+        makes_room
     }
 
     /// Asks for a flush of everything so far.
@@ -206,7 +218,7 @@ impl<S: Sink> Schedule<S> {
     ) -> Option<Timestamp> {
         let (_, front) = self.queue.front()?;
         let waited_for = self.awaited > 0 || self.flushes.iter().any(|flush| front.order < flush.barrier);
-        if waited_for || self.closing.is_some() {
+        if waited_for || self.full || self.closing.is_some() {
             return Some(now);
         }
         let latest = front.arrived.saturating_add(self.options.flush_interval);
@@ -218,6 +230,7 @@ impl<S: Sink> Schedule<S> {
     /// The next items that do not follow a parked one; the others are put behind it.
     fn take_batch(&mut self, now: Timestamp) -> Option<Batch<S>> {
         self.jitter = None;
+        self.full = false;
         let count = self.queue.len().min(self.options.batch_size);
         let (mut items, mut tags) = (Vec::with_capacity(count), Vec::with_capacity(count));
         while items.len() < self.options.batch_size {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use riverbed::write::{OnFull, Reason, WriteOptions};
 
-use super::support::{Bench, Call, SECOND, accepted, item};
+use super::support::{Bench, Call, Numbered, SECOND, accepted, item, later};
 
 #[test]
 fn a_full_batch_goes_at_once_and_another_one_after_the_interval() {
@@ -51,19 +51,61 @@ fn jitter_sends_each_batch_later_by_chance() {
     assert_eq!(bench.calls().len(), 2);
 }
 
+/// By number and by bytes: every item has ten.
+fn queues_of_two() -> [WriteOptions; 3] {
+    let options = WriteOptions::new();
+    [options.clone().max_items(2), options.clone().max_bytes(20), options.max_bytes(25)]
+}
+
 #[test]
-fn a_full_queue_gives_the_item_back() {
-    let options = WriteOptions::new().max_items(2).on_full(OnFull::WouldBlock);
-    let bench = Bench::new(options, accepted);
-    bench.writer().write(item("a", 0)).unwrap();
-    bench.writer().write(item("a", 1)).unwrap();
-    let refused = bench.writer().write(item("a", 2)).unwrap_err();
-    assert_eq!((refused.item, refused.reason), (item("a", 2), Reason::QueueFull));
-    bench.pass(1);
-    bench.writer().write(refused_again()).unwrap();
-    bench.writer().flush().unwrap();
-    assert_eq!(bench.calls(), [Call::Write(1, vec![0, 1]), Call::Write(1, vec![2]), Call::Flush(1)]);
-    assert_eq!(bench.lost(), []);
+fn a_full_queue_gives_the_item_back_and_is_sent_at_once() {
+    for options in queues_of_two() {
+        let options = options.flush_interval(SECOND * 10).on_full(OnFull::WouldBlock);
+        let bench = Bench::new(options, accepted);
+        bench.writer().write(item("a", 0)).unwrap();
+        bench.pass(0);
+        assert_eq!(bench.calls(), []);
+        bench.writer().write(item("a", 1)).unwrap();
+        let refused = bench.writer().write(item("a", 2)).unwrap_err();
+        assert_eq!((refused.item, refused.reason), (item("a", 2), Reason::QueueFull));
+        bench.pass(0);
+        assert_eq!(bench.calls(), [Call::Write(0, vec![0, 1])]);
+        bench.writer().write(refused_again()).unwrap();
+        bench.pass(9);
+        assert_eq!(bench.calls(), [], "there is room again, and no hurry");
+        bench.pass(1);
+        assert_eq!(bench.calls(), [Call::Write(10, vec![2])]);
+        assert_eq!(bench.lost(), []);
+    }
+}
+
+#[test]
+fn what_comes_after_a_full_queue_was_put_off_is_in_no_hurry() {
+    let mut refusals = 1;
+    let script = move |batch: &[Numbered]| {
+        if refusals > 0 {
+            refusals -= 1;
+            later(batch)
+        } else {
+            accepted(batch)
+        }
+    };
+    for options in queues_of_two() {
+        let options = options.flush_interval(SECOND * 100).on_full(OnFull::WouldBlock);
+        let bench = Bench::new(options, script);
+        bench.writer().write(item("a", 0)).unwrap();
+        bench.writer().write(item("a", 1)).unwrap();
+        bench.writer().write(item("b", 2)).unwrap_err();
+        bench.pass(0);
+        // Nothing in the queue could make room.
+        bench.writer().write(item("b", 2)).unwrap_err();
+        bench.pass(20);
+        assert_eq!(bench.calls().len(), 2, "the first attempt and the retry");
+        bench.writer().write(item("b", 2)).unwrap();
+        bench.pass(50);
+        assert_eq!(bench.calls(), []);
+        bench.writer().flush().unwrap();
+    }
 }
 
 fn refused_again() -> super::support::Numbered {
@@ -86,23 +128,31 @@ fn bytes_are_bounded_but_one_item_always_fits() {
 
 #[test]
 fn without_a_thread_a_write_to_a_full_queue_does_the_work() {
-    let options = WriteOptions::new().max_items(2).flush_interval(SECOND * 7);
-    let bench = Bench::new(options, accepted);
-    for number in 0..5 {
-        bench.writer().write(item("a", number)).unwrap();
+    for options in queues_of_two() {
+        // By size alone.
+        let options = options.flush_interval(Duration::MAX).jitter_interval(SECOND * 20);
+        let bench = Bench::new(options, accepted);
+        for number in 0..6 {
+            bench.writer().write(item("a", number)).unwrap();
+        }
+        assert_eq!(bench.calls(), [Call::Write(0, vec![0, 1]), Call::Write(0, vec![2, 3])]);
+        assert_eq!(bench.writer().write_sync(item("a", 6)).unwrap(), 6);
+        assert_eq!(bench.calls(), [Call::Write(0, vec![4, 5]), Call::Write(0, vec![6])]);
     }
-    assert_eq!(bench.calls(), [Call::Write(7, vec![0, 1]), Call::Write(14, vec![2, 3])]);
 }
 
 #[test]
 fn with_a_thread_a_write_to_a_full_queue_waits_for_it() {
     let (builder, _, calls) = Bench::builder(accepted);
-    let writer = builder
-        .options(WriteOptions::new().max_items(2).batch_size(2).flush_interval(Duration::ZERO))
-        .start()
-        .unwrap();
+    // By size alone, and never by that of a batch.
+    let options = WriteOptions::new().max_items(2).batch_size(1000).flush_interval(Duration::MAX);
+    let writer = builder.options(options).start().unwrap();
     for number in 0..1000 {
-        writer.write(item("a", number)).unwrap();
+        if number % 100 == 99 {
+            assert_eq!(writer.write_sync(item("a", number)).unwrap(), number);
+        } else {
+            writer.write(item("a", number)).unwrap();
+        }
     }
     writer.close().unwrap();
     let written: Vec<_> = calls
