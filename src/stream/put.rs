@@ -2,6 +2,7 @@
 
 use crate::log::durability::Durability;
 
+use super::core;
 use super::error::PutError;
 use super::hash_key::HashKey;
 use super::partition_key::{self, PartitionKey, PartitionKeyError};
@@ -132,6 +133,16 @@ impl<'a> PutRecord<'a> {
     /// The hash key that picks the shard.
     pub(crate) fn hash_key(&self) -> HashKey {
         self.explicit_hash_key.unwrap_or_else(|| self.key.hash_key())
+    }
+
+    /// Checks what holds for every record, whatever its stream: the lengths of key, data and metadata. Every put does so; this
+    /// is for those who have to know before they put others.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::PartitionKey`], [`PutError::RecordTooLarge`] or [`PutError::MetadataTooLarge`].
+    pub fn check(&self) -> Result<(), PutError> {
+        core::check(self)
     }
 
     /// The data to be stored.

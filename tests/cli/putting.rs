@@ -98,6 +98,37 @@ fn a_record_that_cannot_be_put_ends_the_command_or_is_left_out() {
     assert!(errors.contains("record 1 of the input") && errors.contains("257 characters"), "{errors}");
 }
 
+/// Whoever goes on from the record that the message names puts none of them twice.
+#[test]
+fn nothing_behind_a_record_that_cannot_be_put_goes_in() {
+    let long = "x".repeat(10 << 20);
+    let whole = |metadata: &str| format!(r#"{{"partition_key":"k","data":"d","metadata":"{metadata}"}}"#);
+    let import = ["import", "s", "--format", "records"];
+    let cases: [(&[&str], String, String, &str); 4] = [
+        (&["put", "s", "--key-json", "/k"], r#"{"k":"a"}"#.into(), r#"{"k":""}"#.into(), "0 characters"),
+        (&["put", "s", "--key-field", "1"], "a 1".into(), format!("{} 1", "k".repeat(257)), "257 characters"),
+        (&["put", "s", "--key", "k"], "a".into(), long, "at most"),
+        (&import, whole("m"), whole(&"m".repeat(65_537)), "metadata"),
+    ];
+    for (args, good, bad, said) in cases {
+        let input = format!("{good}\n{bad}\n{good}\n");
+        let place = Place::with_stream(2);
+        let (code, _, errors) = place.run(args, &*input);
+        assert_eq!(code, 1);
+        assert!(
+            errors.contains("1 record put")
+                && errors.contains("record 2 of the input")
+                && errors.contains(said),
+            "{args:?}: {errors}"
+        );
+        assert_eq!(records(&place).len(), 1, "{args:?}");
+        let place = Place::with_stream(2);
+        let (code, printed, errors) = place.run(&[args, &["--keep-going"]].concat(), input);
+        assert_eq!((code, &*printed), (1, "2 records put\n"), "{args:?}");
+        assert!(errors.contains("left out: record 2 of the input"), "{args:?}: {errors}");
+    }
+}
+
 #[test]
 fn an_explicit_hash_key_picks_the_shard() {
     let place = Place::with_stream(2);

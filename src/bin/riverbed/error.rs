@@ -11,6 +11,8 @@ use riverbed::{
     ReshardPlanError, StreamError, SyncError, TrimStreamError, VerifyError,
 };
 
+use crate::units;
+
 /// What a command fails with. Texts of the library that speak of its functions are put in terms of commands here.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -61,9 +63,9 @@ pub(crate) enum CliError {
     /// A record of the input cannot be put as it is.
     #[error("record {index} of the input (counted from 1): {problem}")]
     Input { index: u64, problem: String },
-    /// The stream refused a record that another time it might take.
-    #[error("record {index} of the input (counted from 1) was not put")]
-    NotPut { index: u64, source: PutError },
+    /// The stream refused a record that another time it might take, and took so many of those behind it, for other shards.
+    #[error("record {index} of the input (counted from 1) was not put, and of those behind it {} put", were(.behind))]
+    NotPut { index: u64, behind: u64, source: PutError },
     /// A stored record cannot be shown in the format that was asked for.
     #[error("record {number} cannot be shown like that: {problem}")]
     Show { number: riverbed::SequenceNumber, problem: String },
@@ -130,6 +132,14 @@ impl CliError {
             Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
             _ => false,
         }
+    }
+}
+
+fn were(count: &u64) -> String {
+    match *count {
+        0 => "none was".to_owned(),
+        1 => "1 was".to_owned(),
+        count => format!("{} were", units::count(count)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::BufReader;
 use std::ops::Range;
 
-use riverbed::{Durability, HashKey, PutError, PutRecord, Stream};
+use riverbed::{Durability, HashKey, PutRecord, Stream};
 
 use crate::error::CliError;
 use crate::framing::Framing;
@@ -53,6 +53,16 @@ struct Place {
     hash_key: Option<HashKey>,
 }
 
+impl<'a> Item<'a> {
+    fn record(&self) -> PutRecord<'a> {
+        let record = PutRecord::new(self.key, self.data).metadata(self.metadata);
+        match self.hash_key {
+            Some(hash_key) => record.explicit_hash_key(hash_key),
+            None => record,
+        }
+    }
+}
+
 impl<'s> Feed<'s> {
     pub(crate) fn new(stream: &'s Stream, options: FeedOptions) -> Self {
         Self { stream, options, bodies: Vec::new(), places: Vec::new(), taken: 0, put: 0, left_out: 0 }
@@ -94,13 +104,14 @@ impl<'s> Feed<'s> {
     /// Takes a record, or what keeps the input's record from being one.
     pub(crate) fn take(&mut self, item: Result<Item<'_>, String>) -> Result<(), CliError> {
         self.taken += 1;
-        let item = match item {
+        // Here and not by the put, which would go on with the records behind it.
+        let checked = item.and_then(|item| match item.record().check() {
+            Ok(()) => Ok(item),
+            Err(error) => Err(error.to_string()),
+        });
+        let item = match checked {
             Ok(item) => item,
-            Err(problem) => {
-                // What came before it goes in first.
-                self.flush()?;
-                return self.leave_out(CliError::Input { index: self.taken, problem });
-            }
+            Err(problem) => return self.leave_out(CliError::Input { index: self.taken, problem }),
         };
         let mut push = |bytes: &[u8]| {
             let start = self.bodies.len();
@@ -127,10 +138,8 @@ impl<'s> Feed<'s> {
             .map(|place| {
                 // It was text when it was taken.
                 let key = std::str::from_utf8(bytes(&place.key)).unwrap_or_default();
-                let mut record = PutRecord::new(key, bytes(&place.data)).metadata(bytes(&place.metadata));
-                if let Some(hash_key) = place.hash_key {
-                    record = record.explicit_hash_key(hash_key);
-                }
+                let (data, metadata) = (bytes(&place.data), bytes(&place.metadata));
+                let record = Item { key, data, metadata, hash_key: place.hash_key }.record();
                 match self.options.durability {
                     Some(durability) => record.durability(durability),
                     None => record,
@@ -140,29 +149,28 @@ impl<'s> Feed<'s> {
         let results = self.stream.put_records_in_order(&records).into_results();
         let places = std::mem::take(&mut self.places);
         self.bodies.clear();
-        let mut failed: Vec<(u64, PutError)> = Vec::new();
+        let mut refused = None;
+        let mut behind = 0;
         for (place, result) in places.iter().zip(results) {
             match result {
-                Ok(_) => self.put += 1,
-                Err(error) => failed.push((place.index, error)),
+                Ok(_) => {
+                    self.put += 1;
+                    behind += u64::from(refused.is_some());
+                }
+                Err(error) => refused = refused.or(Some((place.index, error))),
             }
         }
-        let (wrong, refused): (Vec<_>, Vec<_>) =
-            failed.into_iter().partition(|(_, error)| is_about_the_record(error));
-        if let Some((index, source)) = refused.into_iter().next() {
-            return Err(CliError::NotPut { index, source });
+        match refused {
+            Some((index, source)) => Err(CliError::NotPut { index, behind, source }),
+            None => Ok(()),
         }
-        for (index, error) in wrong {
-            self.leave_out(CliError::Input { index, problem: error.to_string() })?;
-        }
-        Ok(())
     }
 
     /// Puts what is left and makes everything durable. Call it after an error, too, for the count in its message.
     pub(crate) fn finish(&mut self, so_far: Result<(), CliError>) -> Result<(), CliError> {
-        // What came before an error goes in all the same.
-        let flushed = self.flush();
-        let outcome = so_far.and(flushed).and_then(|()| Ok(self.stream.sync()?));
+        // What came before an error goes in all the same. If it does not, that comes first.
+        let outcome = self.flush().and(so_far);
+        let outcome = sync_after(self.stream, outcome);
         if outcome.is_err() {
             output::note(&format!("{} put", units::counted(self.put, "record")));
         }
@@ -179,10 +187,68 @@ impl<'s> Feed<'s> {
     }
 }
 
-/// Whether it is the record that cannot be put, and others can.
-pub(crate) fn is_about_the_record(error: &PutError) -> bool {
-    matches!(
-        error,
-        PutError::PartitionKey(_) | PutError::RecordTooLarge { .. } | PutError::MetadataTooLarge { .. }
-    )
+/// Makes durable what was put, whether all of it was or not.
+pub(crate) fn sync_after<T>(stream: &Stream, outcome: Result<T, CliError>) -> Result<T, CliError> {
+    match (outcome, stream.sync()) {
+        (outcome, Ok(())) => outcome,
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(first), Err(error)) => {
+            output::complain(&error);
+            Err(first)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use riverbed::{Store, StreamOptions};
+
+    fn options() -> FeedOptions {
+        FeedOptions { durability: Some(Durability::Buffered), ..FeedOptions::default() }
+    }
+
+    fn unsynced(stream: &Stream) -> u64 {
+        stream.stats().shards.iter().map(|shard| shard.unsynced).sum()
+    }
+
+    #[test]
+    fn what_came_before_an_error_is_put_and_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("data")).unwrap();
+        let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+        let mut feed = Feed::new(&stream, options());
+        feed.take(Ok(Item { key: "k", ..Item::default() })).unwrap();
+        feed.flush().unwrap();
+        assert_eq!(unsynced(&stream), 1);
+        feed.take(Ok(Item { key: "k", ..Item::default() })).unwrap();
+        let wrong = feed.take(Err("it is wrong".to_owned()));
+        let error = feed.finish(wrong).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("record 3 of the input (counted from 1): it is wrong"));
+        assert_eq!((feed.put(), unsynced(&stream)), (2, 0));
+    }
+
+    #[cfg(feature = "limits")]
+    #[test]
+    fn a_record_that_a_shard_refuses_is_told_with_what_is_in_behind_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::options()
+            .clock(riverbed::testing::ManualClock::default())
+            .limits(riverbed::Limits::NONE.records_in(2))
+            .open(directory.path().join("data"))
+            .unwrap();
+        let stream = store.create_stream("s", StreamOptions::new().shards(2)).unwrap();
+        let mut feed = Feed::new(&stream, options());
+        // The third record is one too many for its shard, the fourth the first of the other.
+        for hash_key in [HashKey::MIN, HashKey::MIN, HashKey::MIN, HashKey::MAX, HashKey::MIN] {
+            feed.take(Ok(Item { key: "k", hash_key: Some(hash_key), ..Item::default() })).unwrap();
+        }
+        // What cannot be read is behind what was not put.
+        let error = feed.finish(Err(CliError::usage("cut short"))).unwrap_err();
+        assert!(matches!(error, CliError::NotPut { index: 3, behind: 1, .. }), "{error}");
+        let text = "record 3 of the input (counted from 1) was not put, and of those behind it 1 was put";
+        assert_eq!(error.to_string(), text);
+        assert_eq!((feed.put(), unsynced(&stream)), (3, 0));
+    }
 }

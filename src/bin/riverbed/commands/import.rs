@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use riverbed::line_protocol::Dialect;
 use riverbed::point::{LineOptions, PointOptions, PutLineError, WriteLinesError};
-use riverbed::{Durability, Stream};
+use riverbed::{Durability, PutError, Stream};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -26,7 +26,7 @@ use crate::{Outcome, line_chunks, opening, units, values};
     after_help = "The format is that of the file's name (.jsonl, .lp, .csv, .parquet, .arrow) or of --format. Points and whole \
                         records have a partition key, all others need one. \
                         What was put before an error stays; of line protocol, up to 1 MiB of lines goes in whole or not \
-                        at all.\n\nExamples:\n  \
+                        at all, unless the stream has no room.\n\nExamples:\n  \
                         riverbed --store data import requests access.log --key-field 1\n  \
                         riverbed --store data import metrics metrics.lp --precision s\n  \
                         riverbed --store data import taxis taxis.csv --key taxis\n  \
@@ -184,8 +184,7 @@ fn rows(
         Some(durability) => stream.columns().durability(durability),
         None => stream.columns(),
     };
-    let put = rows_in::put(&columns, &key, format, &args.types, input)?;
-    stream.sync()?;
+    let put = feed::sync_after(stream, rows_in::put(&columns, &key, format, &args.types, input))?;
     Ok(Imported { records: put.records, rows: Some(put.rows), ..Imported::default() })
 }
 
@@ -204,8 +203,7 @@ fn points(stream: &Stream, input: &mut BufReader<Input>, args: &Args) -> Result<
         LineOptions::new(dialect).precision(precision).accept_partial(args.keep_going).points(options);
     let mut imported = Imported::default();
     let read = read_points(stream, input, &options, args.keep_going, &mut imported);
-    let synced = stream.sync();
-    if let Err(error) = read.and(synced.map_err(CliError::from)) {
+    if let Err(error) = feed::sync_after(stream, read) {
         output::note(&format!("{} put", units::counted(imported.records, "record")));
         return Err(error);
     }
@@ -239,7 +237,7 @@ fn read_points(
         for result in results {
             match result {
                 Ok(_) => imported.records += 1,
-                Err(PutLineError::Put(error)) if !(keep_going && feed::is_about_the_record(&error)) => {
+                Err(PutLineError::Put(error)) if !(keep_going && is_about_the_record(&error)) => {
                     refused = refused.or(Some(error));
                 }
                 Err(error) => {
@@ -252,4 +250,12 @@ fn read_points(
             return Err(error.into());
         }
     }
+}
+
+/// Whether it is the record that cannot be put, and others can.
+fn is_about_the_record(error: &PutError) -> bool {
+    matches!(
+        error,
+        PutError::PartitionKey(_) | PutError::RecordTooLarge { .. } | PutError::MetadataTooLarge { .. }
+    )
 }
