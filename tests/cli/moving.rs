@@ -122,6 +122,16 @@ fn bad_points_keep_the_others_out_or_are_left_out() {
     assert_eq!(contents(&place, "s").len(), 2);
 }
 
+/// A body is cut where the dialect's lines end, and a quote is not always one.
+#[test]
+fn a_long_body_is_not_cut_within_a_point() {
+    // Counting all quotes puts the end of the first MiB of lines into the string of a point.
+    let body = ["a f=1\n", &"m,t=5\" f=\"x\ny\"\n".repeat(70_000)].concat();
+    let place = Place::with_stream(1);
+    let printed = place.ok_with(&["import", "s", "--format", "line-protocol"], body);
+    assert_eq!(printed, "70,001 records put\n");
+}
+
 #[test]
 fn rows_go_in_and_out_as_arrow_ipc() {
     let place = Place::new();

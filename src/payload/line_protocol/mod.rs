@@ -9,6 +9,7 @@ mod escapes;
 mod float_text;
 mod go_float;
 mod limits;
+mod line_ends;
 mod line_writer;
 mod number;
 mod options;
@@ -30,6 +31,7 @@ mod write_error;
 
 pub use dialect::{Dialect, InvalidPrecision};
 pub(crate) use escapes::Escapes;
+pub use line_ends::LineEnds;
 pub use line_writer::{LineWriter, NonFinite, Skipped};
 pub use options::ParseOptions;
 pub use parse_error::ParseError;

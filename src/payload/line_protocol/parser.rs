@@ -169,7 +169,7 @@ impl<'a> Parser<'a> {
 
 #[cfg(test)]
 #[path = "../../../tests/line_protocol/bodies.rs"]
-mod bodies;
+pub(super) mod bodies;
 
 #[cfg(test)]
 mod tests {

@@ -1,29 +1,46 @@
 //! Where a line ends, for the v2 server and v3, which look for that before they read the line.
 
 /// The end of the line that starts at `start`: the next line feed that is neither quoted nor escaped, or the
-/// end of the input.
+/// end of the input. The last `plain` bytes of the input cannot start an escape sequence.
+pub(super) fn line_end(input: &[u8], start: usize, plain: usize) -> usize {
+    let mut search = Search::default();
+    let mut rest = input.iter().enumerate().skip(start);
+    let found = rest.find(|(at, byte)| search.ends_with(**byte, at + plain < input.len()));
+    found.map_or(input.len(), |(at, _)| at)
+}
+
+/// Looks for the end of a line, a byte at a time.
 ///
 /// A double quote counts as one only after the first space, and where more `=` than `,` have gone by: in a
-/// field's value. The last `plain` bytes of the input cannot start an escape sequence.
-pub(super) fn line_end(input: &[u8], start: usize, plain: usize) -> usize {
-    let mut at = start;
-    let mut in_fields = false;
-    let mut quoted = false;
-    let mut equals = 0_usize;
-    let mut commas = 0_usize;
-    while let Some(&byte) = input.get(at) {
+/// field's value.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Search {
+    in_fields: bool,
+    quoted: bool,
+    escaped: bool,
+    equals: usize,
+    commas: usize,
+}
+
+impl Search {
+    /// Whether the line ends with its next byte, which may start an escape sequence or not.
+    #[inline]
+    pub(super) fn ends_with(&mut self, byte: u8, may_escape: bool) -> bool {
+        if self.escaped {
+            self.escaped = false;
+            return false;
+        }
         match byte {
-            b'\\' if at + plain < input.len() => at += 1,
-            b' ' => in_fields = true,
-            b'=' if in_fields && !quoted => equals += 1,
-            b',' if in_fields && !quoted => commas += 1,
-            b'"' if in_fields && equals > commas => quoted = !quoted,
-            b'\n' if !quoted => return at,
+            b'\\' if may_escape => self.escaped = true,
+            b' ' => self.in_fields = true,
+            b'=' if self.in_fields && !self.quoted => self.equals += 1,
+            b',' if self.in_fields && !self.quoted => self.commas += 1,
+            b'"' if self.in_fields && self.equals > self.commas => self.quoted = !self.quoted,
+            b'\n' => return !self.quoted,
             _ => {}
         }
-        at += 1;
+        false
     }
-    at.min(input.len())
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ fn points(stream: &Stream, input: &mut BufReader<Input>, args: &Args) -> Result<
     let options =
         LineOptions::new(dialect).precision(precision).accept_partial(args.keep_going).points(options);
     let mut imported = Imported::default();
-    let read = read_points(stream, input, &options, args.keep_going, &mut imported);
+    let read = read_points(stream, input, dialect, &options, args.keep_going, &mut imported);
     if let Err(error) = feed::sync_after(stream, read) {
         output::note(&format!("{} put", units::counted(imported.records, "record")));
         return Err(error);
@@ -213,13 +213,14 @@ fn points(stream: &Stream, input: &mut BufReader<Input>, args: &Args) -> Result<
 fn read_points(
     stream: &Stream,
     input: &mut BufReader<Input>,
+    dialect: Dialect,
     options: &LineOptions,
     keep_going: bool,
     imported: &mut Imported,
 ) -> Result<(), CliError> {
     let mut body = Vec::new();
     loop {
-        match line_chunks::next(input, &mut body) {
+        match line_chunks::next(input, dialect, &mut body) {
             Ok(()) if body.is_empty() => return Ok(()),
             Ok(()) => {}
             Err(_) if input.get_ref().is_interrupted() => return Ok(()),
