@@ -1,7 +1,8 @@
 //! What is exported and imported again is what was there, whatever the format; what cannot be is told.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::{Command, Stdio};
 
 use arrow_array::record_batch;
@@ -225,6 +226,45 @@ fn a_range_is_exported() {
     assert_eq!(export(&["--from", &format!("after:{number}")]), "2\n");
     assert_eq!(export(&["--until", "1970-01-01T00:00:00Z"]), "");
     assert_eq!(export(&["--until", "2200-01-01 00:00:00", "--shard", "0"]), "0\n1\n2\n");
+}
+
+/// Only a file is replaced: neither a pipe, nor a link, nor what somebody else has beside it.
+#[test]
+fn what_is_there_under_the_name_stays_what_it_is() {
+    let place = Place::with_stream(1);
+    place.ok_with(&["put", "s", "--key", "k"], "one\n");
+    let path = |name: &str| place.path().join(name);
+    let export = |name: &str| place.run(&["export", "s", path(name).to_str().unwrap()], "");
+
+    let pipe = path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Both ends, so that nobody waits for the other.
+    let mut reader = File::options().read(true).write(true).open(&pipe).unwrap();
+    assert_eq!(export("pipe").0, 0);
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+    let mut read = [0; 4];
+    reader.read_exact(&mut read).unwrap();
+    assert_eq!(&read, b"one\n");
+
+    fs::create_dir(path("elsewhere")).unwrap();
+    for there_before in [true, false] {
+        let (link, target) = (format!("link-{there_before}"), format!("elsewhere/{there_before}"));
+        symlink(&target, path(&link)).unwrap();
+        if there_before {
+            fs::write(path(&target), "before").unwrap();
+        }
+        assert_eq!(export(&link).0, 0);
+        assert!(fs::symlink_metadata(path(&link)).unwrap().is_symlink());
+        assert_eq!(fs::read(path(&target)).unwrap(), b"one\n");
+        assert_eq!(fs::read_dir(path("elsewhere")).unwrap().count(), 1);
+        fs::remove_file(path(&target)).unwrap();
+    }
+
+    fs::write(path("file.part"), "somebody's").unwrap();
+    let (code, printed, errors) = export("file");
+    assert!(code == 1 && printed.is_empty() && errors.contains("file.part is there already"), "{errors}");
+    assert_eq!(fs::read(path("file.part")).unwrap(), b"somebody's");
+    assert!(!path("file").exists());
 }
 
 #[test]

@@ -8,9 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::error::CliError;
 use crate::output::Output;
 
+/// Bytes that are written at once.
+const BUFFER: usize = 256 << 10;
+
 /// A file or standard output.
 pub(crate) enum Destination<'o> {
     Output(&'o mut Output),
+    /// Something that is no file, such as a pipe or a device.
+    Special(BufWriter<File>),
     File(Part),
 }
 
@@ -27,18 +32,27 @@ impl<'o> Destination<'o> {
         let Some(path) = path else {
             return Ok(Self::Output(out));
         };
-        let mut part = OsString::from(path);
+        let path = target(path).map_err(CliError::io("look at", path))?;
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            let file = File::options().write(true).open(&path).map_err(CliError::io("open", &path))?;
+            return Ok(Self::Special(BufWriter::with_capacity(BUFFER, file)));
+        }
+        let mut part = OsString::from(&path);
         part.push(".part");
         let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(CliError::io("create", &part))?;
-        let file = BufWriter::with_capacity(256 << 10, file);
-        Ok(Self::File(Part { file, path: path.to_owned(), part, whole: false }))
+        let file = File::create_new(&part).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => CliError::PartExists { path: part.clone() },
+            _ => CliError::io("create", &part)(error),
+        })?;
+        let file = BufWriter::with_capacity(BUFFER, file);
+        Ok(Self::File(Part { file, path, part, whole: false }))
     }
 
     /// Everything was written: gives a file its name.
     pub(crate) fn finish(self) -> Result<(), CliError> {
         match self {
             Self::Output(out) => Ok(out.flush()?),
+            Self::Special(mut file) => Ok(file.flush()?),
             Self::File(mut part) => {
                 let synced = part.file.flush().and_then(|()| part.file.get_ref().sync_all());
                 synced.map_err(CliError::io("write", &part.part))?;
@@ -47,6 +61,19 @@ impl<'o> Destination<'o> {
                 Ok(())
             }
         }
+    }
+}
+
+/// What a path stands for: where it is a link to a file, or to where one is to be, the path of that.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => fs::canonicalize(path),
+        // Links in a circle are another error, so that this comes to an end.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(link) => target(&path.parent().unwrap_or(Path::new("")).join(link)),
+            Err(_) => Ok(path.to_owned()),
+        },
+        found => found.map(|_| path.to_owned()),
     }
 }
 
@@ -63,6 +90,7 @@ impl Write for Destination<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Output(out) => out.write(bytes),
+            Self::Special(file) => file.write(bytes),
             Self::File(part) => part.file.write(bytes),
         }
     }
@@ -70,6 +98,7 @@ impl Write for Destination<'_> {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Output(out) => out.flush(),
+            Self::Special(file) => file.flush(),
             Self::File(part) => part.file.flush(),
         }
     }

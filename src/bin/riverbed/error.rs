@@ -93,6 +93,12 @@ pub(crate) enum CliError {
     WriteRows(WriteIpcError),
     #[error(transparent)]
     WriteTable(WriteTableError),
+    /// A file is where an export would gather its own.
+    #[error(
+        "{} is there already: if no other export is writing it, remove it, or export to \
+         another name", path.display()
+    )]
+    PartExists { path: PathBuf },
     #[error("interrupted before it was done")]
     Interrupted,
     #[error("the stream has no consumer '{name}': `riverbed consumers list` shows those it has")]
