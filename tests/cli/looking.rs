@@ -136,3 +136,17 @@ fn a_benchmark_leaves_nothing_behind() {
     let (code, _, errors) = place.run(&["bench", "--dir", dir, "--record-bytes", "2MiB"], "");
     assert!(code == 2 && errors.contains("1 MiB"), "{errors}");
 }
+
+/// humantime takes more years than a clock can add.
+#[test]
+fn times_may_be_as_long_as_one_likes() {
+    const LONG: &str = "300000000000y";
+    let place = Place::with_stream(1);
+    place.ok(&["stats", "s", "--watch", "--times", "1", "--every", LONG]);
+    place.ok(&["create", "kept", "--keep", LONG, "--durability", LONG]);
+    place.ok(&["put", "kept", "x", "--key", "k", "--durability", LONG]);
+    place.ok(&["retention", "kept", "--keep", LONG]);
+    assert_eq!(place.ok(&["tail", "kept", "--from", LONG]), "x\n");
+    place.ok(&["consumers", "create", "kept", "billing", "--from", LONG]);
+    assert_eq!(place.ok(&["export", "kept", "--from", LONG]), "x\n");
+}

@@ -96,7 +96,7 @@ fn watch(
     out: &mut Output,
 ) -> Result<(), CliError> {
     let interrupt = Interrupt::on_signals()?;
-    let mut due = Instant::now();
+    let mut due = Some(Instant::now());
     let mut left = args.times.unwrap_or(u64::MAX);
     while left > 0 && !interrupt.is_asked() {
         left -= 1;
@@ -109,9 +109,14 @@ fn watch(
             show(&format!("{}  every {every}  {now}", path.display()), &rows, &watched.rates, out)?;
         }
         out.flush()?;
-        due += args.every;
-        while left > 0 && !interrupt.is_asked() && Instant::now() < due {
-            thread::sleep(due.saturating_duration_since(Instant::now()).min(Duration::from_millis(50)));
+        // Past the last instant there is: never.
+        due = due.and_then(|due| due.checked_add(args.every));
+        while left > 0 && !interrupt.is_asked() {
+            let wait = due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
+            if wait.is_zero() {
+                break;
+            }
+            thread::sleep(wait.min(Duration::from_millis(50)));
         }
     }
     if interrupt.is_asked() && out.is_terminal() {
