@@ -24,6 +24,7 @@ pub(crate) mod scan;
 pub(crate) mod segment;
 pub(crate) mod shard_dir;
 pub(crate) mod shard_log;
+pub(crate) mod slots;
 pub(crate) mod stats;
 pub(crate) mod trim;
 pub(crate) mod watchers;

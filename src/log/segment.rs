@@ -14,9 +14,10 @@ use crate::sys::storage::{Access, StorageFile};
 
 use super::files::{self, SegmentFile};
 use super::frame::{Check, Frame};
-use super::header::{HEADER_LEN, Identity, PAGE, SLOT_OFFSET, Signature, Slot, SlotState};
+use super::header::{HEADER_LEN, Identity, Signature, Slot, SlotState};
 use super::index::{self, Mark, STRIDE, SparseIndex};
 use super::options::Context;
+use super::slots::Slots;
 
 /// Frames of so many bytes are written before they are synced.
 pub(crate) const LONG_RUN: usize = 4 * 1024 * 1024;
@@ -62,7 +63,7 @@ pub(crate) struct Segment {
     progress: Progress,
     /// Frames before this offset are on disk.
     durable_end: AtomicUsize,
-    durability: Mutex<Durable>,
+    slots: Slots,
     mapped: Mutex<Mapped>,
     index: SparseIndex,
 }
@@ -75,16 +76,6 @@ struct Progress {
     frames: AtomicU64,
     first_time: AtomicU64,
     last_time: AtomicU64,
-}
-
-/// The segment's slot, and whether it is durable.
-#[derive(Debug)]
-struct Durable {
-    slot: Slot,
-    /// The page that holds `slot`.
-    page: usize,
-    /// Whether a sync has followed the writing of `slot`.
-    slot_is_durable: bool,
 }
 
 #[derive(Debug)]
@@ -128,10 +119,11 @@ impl Segment {
         extent: Extent,
         mapped: Mapped,
     ) -> Self {
+        let signature = identity.signature();
         Self {
             file,
             identity,
-            signature: identity.signature(),
+            signature,
             base: slot.base,
             progress: Progress {
                 end: AtomicUsize::new(extent.end),
@@ -141,7 +133,7 @@ impl Segment {
                 last_time: AtomicU64::new(extent.last_time.as_nanos()),
             },
             durable_end: AtomicUsize::new(extent.end),
-            durability: Mutex::new(Durable { slot, page, slot_is_durable: true }),
+            slots: Slots::new(signature, slot, page),
             mapped: Mutex::new(mapped),
             index: SparseIndex::default(),
         }
@@ -221,29 +213,25 @@ impl Segment {
         trim: u64,
     ) -> io::Result<()> {
         let file = self.file.get(context)?;
-        let generation = self.durability.lock().slot.generation;
         if state == SlotState::Open {
             self.write_back_long_run(extent.end)?;
         }
-        file.sync_data()?;
+        self.slots.sync_then_change(&*file, |slot| {
+            *slot = Slot {
+                generation: slot.generation,
+                state,
+                base: self.base,
+                end: extent.end as u64,
+                next: extent.next,
+                frames: extent.frames,
+                first_time: extent.first_time,
+                last_time: extent.last_time,
+                successor_base,
+                trim: trim.max(slot.trim),
+            }
+        })?;
         self.durable_end.fetch_max(extent.end, Ordering::AcqRel);
-        let mut durability = self.durability.lock();
-        if durability.slot.generation == generation {
-            durability.slot_is_durable = true;
-        }
-        let slot = Slot {
-            generation: durability.slot.generation + 1,
-            state,
-            base: self.base,
-            end: extent.end as u64,
-            next: extent.next,
-            frames: extent.frames,
-            first_time: extent.first_time,
-            last_time: extent.last_time,
-            successor_base,
-            trim: trim.max(durability.slot.trim),
-        };
-        durability.write_slot(&*file, slot, self.signature)
+        Ok(())
     }
 
     /// A sync takes the pages that were faulted in ahead of the writer away from it, from when it begins until it has ended
@@ -264,48 +252,37 @@ impl Segment {
     /// Makes the slot durable too. With `SlotState::Sealed` in it, nothing is left to sync, and the file is closed (the
     /// mapping stays).
     pub(crate) fn sync_slot(&self, context: &Context) -> io::Result<()> {
-        let file = self.file.get(context)?;
-        let generation = self.durability.lock().slot.generation;
-        file.sync_data()?;
-        let mut durability = self.durability.lock();
-        if durability.slot.generation == generation {
-            durability.slot_is_durable = true;
-            if durability.slot.state == SlotState::Sealed {
-                self.file.close();
-            }
-        }
+        let synced = self.slots.sync(&*self.file.get(context)?)?;
+        self.close_if_sealed(&synced);
         Ok(())
     }
 
     /// Writes the first slot of a segment just created. A sync makes it durable together with the first frames.
     pub(crate) fn write_first_slot(&self, context: &Context) -> io::Result<()> {
-        let file = self.file.get(context)?;
-        let mut durability = self.durability.lock();
-        let slot = Slot { generation: durability.slot.generation + 1, ..durability.slot };
-        durability.write_slot(&*file, slot, self.signature)
+        self.slots.write_first(&*self.file.get(context)?)
     }
 
     /// Whether the slot as last written is durable.
     pub(crate) fn slot_is_durable(&self) -> bool {
-        self.durability.lock().slot_is_durable
+        self.slots.is_durable()
     }
 
     /// The slot as last written.
     pub(crate) fn slot(&self) -> Slot {
-        self.durability.lock().slot
+        self.slots.slot()
     }
 
     /// Writes a slot and syncs it: for changes of state that must be durable before anything else happens.
     pub(crate) fn change_slot(&self, context: &Context, change: impl FnOnce(&mut Slot)) -> io::Result<()> {
-        let file = self.file.get(context)?;
-        {
-            let mut durability = self.durability.lock();
-            let mut slot = durability.slot;
-            change(&mut slot);
-            slot.generation += 1;
-            durability.write_slot(&*file, slot, self.signature)?;
+        let synced = self.slots.change_then_sync(&*self.file.get(context)?, change)?;
+        self.close_if_sealed(&synced);
+        Ok(())
+    }
+
+    fn close_if_sealed(&self, synced: &Slot) {
+        if synced.state == SlotState::Sealed {
+            self.file.close();
         }
-        self.sync_slot(context)
     }
 
     /// The segment's bytes, mapped now if they are not yet.
@@ -427,18 +404,6 @@ impl Segment {
             self.complete_index(context, &region);
         }
         self.index.save(&*context.storage, self.path(), &self.identity)
-    }
-}
-
-impl Durable {
-    /// Writes a slot, never over the one that is durable.
-    fn write_slot(&mut self, file: &dyn StorageFile, slot: Slot, signature: Signature) -> io::Result<()> {
-        if self.slot_is_durable {
-            self.page = 1 - self.page;
-        }
-        self.slot_is_durable = false;
-        self.slot = slot;
-        file.write_all_at(&slot.encode(signature), (self.page * PAGE + SLOT_OFFSET) as u64)
     }
 }
 

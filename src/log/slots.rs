@@ -1,0 +1,185 @@
+//! The slots of a segment: what its header says of it, and how much of that is durable.
+
+use std::io;
+
+use parking_lot::Mutex;
+
+use crate::sys::storage::StorageFile;
+
+use super::header::{PAGE, SLOT_OFFSET, Signature, Slot};
+
+/// The two slots of a segment, which are written in turns, so that the one last made durable is never written over.
+///
+/// Its lock is held over each sync, and until what that has made durable is noted. Otherwise one caller's sync could make a
+/// slot durable that another one, which does not know of it yet, then writes over. Whoever asks for a slot waits for a sync
+/// that is going on, so nobody asks while appending; only the first append to a cleanly closed segment changes one.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    signature: Signature,
+    last: Mutex<Last>,
+}
+
+/// The slot last written.
+#[derive(Debug)]
+struct Last {
+    slot: Slot,
+    /// The page that holds it.
+    page: usize,
+    /// Whether a sync has followed.
+    is_durable: bool,
+}
+
+impl Slots {
+    /// Of a segment whose `slot` lies in this page of the header and is durable.
+    pub(crate) fn new(signature: Signature, slot: Slot, page: usize) -> Self {
+        Self { signature, last: Mutex::new(Last { slot, page, is_durable: true }) }
+    }
+
+    /// The slot last written.
+    pub(crate) fn slot(&self) -> Slot {
+        self.last.lock().slot
+    }
+
+    /// Whether the slot last written is durable.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.last.lock().is_durable
+    }
+
+    /// Writes the slot as it is, to be made durable by a later sync.
+    pub(crate) fn write_first(&self, file: &dyn StorageFile) -> io::Result<()> {
+        self.last.lock().change(file, self.signature, |_| ())
+    }
+
+    /// Syncs the file, and with it the slot, which is returned.
+    pub(crate) fn sync(&self, file: &dyn StorageFile) -> io::Result<Slot> {
+        let mut last = self.last.lock();
+        last.sync(file)?;
+        Ok(last.slot)
+    }
+
+    /// Syncs the file, and then writes a slot that may say so. The next sync makes that durable.
+    pub(crate) fn sync_then_change(
+        &self,
+        file: &dyn StorageFile,
+        change: impl FnOnce(&mut Slot),
+    ) -> io::Result<()> {
+        let mut last = self.last.lock();
+        last.sync(file)?;
+        last.change(file, self.signature, change)
+    }
+
+    /// Writes a slot and syncs it. Returns it.
+    pub(crate) fn change_then_sync(
+        &self,
+        file: &dyn StorageFile,
+        change: impl FnOnce(&mut Slot),
+    ) -> io::Result<Slot> {
+        let mut last = self.last.lock();
+        last.change(file, self.signature, change)?;
+        last.sync(file)?;
+        Ok(last.slot)
+    }
+}
+
+impl Last {
+    /// Writes a slot of the next generation, never over the one that is durable.
+    fn change(
+        &mut self,
+        file: &dyn StorageFile,
+        signature: Signature,
+        change: impl FnOnce(&mut Slot),
+    ) -> io::Result<()> {
+        if self.is_durable {
+            self.page = 1 - self.page;
+        }
+        self.is_durable = false;
+        change(&mut self.slot);
+        self.slot.generation += 1;
+        file.write_all_at(&self.slot.encode(signature), (self.page * PAGE + SLOT_OFFSET) as u64)
+    }
+
+    fn sync(&mut self, file: &dyn StorageFile) -> io::Result<()> {
+        file.sync_data()?;
+        self.is_durable = true;
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::log::header::{Identity, SLOT_LEN, SlotFact};
+    use crate::sys::clock::Timestamp;
+    use crate::sys::storage::Storage;
+    use crate::testing::{Disk, Operation, Verdict};
+
+    const PATH: &str = "segment";
+
+    fn signature() -> Signature {
+        let created = Timestamp::EPOCH;
+        Identity { id: [7; 16], ordinal: 0, shard: 0, capacity: 1 << 16, span: 1, created }.signature()
+    }
+
+    fn slot_in(bytes: &[u8], page: usize) -> SlotFact {
+        let at = page * PAGE + SLOT_OFFSET;
+        Slot::decode(bytes[at..at + SLOT_LEN].try_into().unwrap(), signature())
+    }
+
+    /// A group commit and a trim change the slot of one segment at the same time. Returns the trim point that a power cut
+    /// leaves which tears the slot last written, if no sync followed that.
+    fn trim_after_a_torn_write(trim_begins_first: bool) -> u64 {
+        let disk = Disk::new();
+        let file = disk.create_file(Path::new(PATH)).unwrap();
+        file.allocate(2 * PAGE as u64).unwrap();
+        let slots = Slots::new(signature(), Slot::blank(0), 1);
+        slots.write_first(&*file).unwrap();
+        slots.sync(&*file).unwrap();
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&calls);
+        disk.plan(move |call| {
+            seen.lock().push(call.operation);
+            // So that, without the lock, the trim's sync ends while the commit's slot is being written.
+            match call.operation {
+                Operation::SyncData => Verdict::Delay(Duration::from_millis(20)),
+                Operation::Write => Verdict::Delay(Duration::from_millis(40)),
+                _ => Verdict::Proceed,
+            }
+        });
+        let late = || thread::sleep(Duration::from_millis(5));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                if trim_begins_first {
+                    late();
+                }
+                slots.sync_then_change(&*file, |slot| slot.end += 8).unwrap();
+            });
+            scope.spawn(|| {
+                if !trim_begins_first {
+                    late();
+                }
+                slots.change_then_sync(&*file, |slot| slot.trim = 5).unwrap();
+            });
+        });
+        let calls = calls.lock().clone();
+        let bytes = disk.read(PATH).unwrap();
+        let mut pages = [slot_in(&bytes, 0), slot_in(&bytes, 1)];
+        if calls.last() == Some(&Operation::Write) {
+            let (_, newest) = SlotFact::combine(pages);
+            pages[newest] = SlotFact::Damaged;
+        }
+        match SlotFact::combine(pages) {
+            (SlotFact::Valid(slot), _) => slot.trim,
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn what_one_caller_has_made_durable_another_does_not_write_over() {
+        assert_eq!([true, false].map(trim_after_a_torn_write), [5, 5]);
+    }
+}
