@@ -5,6 +5,7 @@
 //! `tests/read_only_processes.rs` does it with processes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -364,4 +365,55 @@ fn there_must_be_a_store() {
     let missing = options(&disk).open_read_only("data");
     assert!(matches!(missing, Err(OpenError::NotFound { .. })), "{missing:?}");
     assert!(disk.files().is_empty());
+}
+
+/// A segment begins while the sync of this number, counted from 1, is made for a trim.
+fn trim_while_a_segment_begins(at_sync: usize) {
+    let (disk, _store, stream, followed) = setup();
+    put(&stream, 0..8);
+    let mut lagging = reader(&followed, ReadLevel::Appended);
+    assert!(lagging.next().unwrap().is_some());
+    let mut newest = stream.reader(shard(&followed), Position::Latest).unwrap();
+    put(&stream, 8..9);
+    let number = newest.next().unwrap().unwrap().sequence_number();
+    let segments = stream.stats().shards[0].segments;
+
+    let syncs = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&syncs);
+    disk.plan(move |call| {
+        let of_segment = call.path.extension().is_some_and(|extension| extension == "segment");
+        if !of_segment || call.operation != Operation::SyncData {
+            return Verdict::Proceed;
+        }
+        // The one in which a segment is to begin waits for that.
+        let is_last = seen.fetch_add(1, Ordering::SeqCst) + 1 == at_sync;
+        Verdict::Delay(Duration::from_millis(if is_last { 200 } else { 0 }))
+    });
+    std::thread::scope(|scope| {
+        let trimming = scope.spawn(|| stream.trim_to(number).unwrap());
+        while syncs.load(Ordering::SeqCst) < at_sync {
+            assert!(!trimming.is_finished(), "a trim makes fewer syncs than {at_sync}");
+            std::thread::yield_now();
+        }
+        put(&stream, 9..12);
+        assert!(stream.stats().shards[0].segments > segments);
+        // Somebody else has come to the segment that has begun.
+        let mut ahead = followed.reader(shard(&followed), Position::Latest).unwrap();
+        assert!(ahead.next().unwrap().is_none());
+        assert!(trimming.join().unwrap() > 0);
+    });
+    // It holds the first segment, and has its second record.
+    let overtaken = std::iter::repeat_with(|| lagging.next().map(drop)).take(20).find_map(Result::err);
+    assert!(matches!(overtaken, Some(ReadError::Trimmed { .. })), "{overtaken:?}");
+    assert_eq!(indexes(&mut lagging), range(8..12));
+    let fresh = follow(&disk).open_stream("s").unwrap();
+    assert_eq!(indexes(&mut reader(&fresh, ReadLevel::Appended)), range(8..12));
+}
+
+#[test]
+fn a_trim_in_the_midst_of_which_a_segment_begins_is_neither_damage_nor_a_missing_file() {
+    // Five syncs of segments with records that are not durable yet, and one of the trim point.
+    for at_sync in 1..=6 {
+        trim_while_a_segment_begins(at_sync);
+    }
 }

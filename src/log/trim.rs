@@ -42,9 +42,8 @@ impl ShardLog {
             return Err(TrimError::Closed);
         }
         let mut segments = self.list.all();
-        let Some(newest) = segments.pop() else {
-            return Ok(0);
-        };
+        // The newest one stays.
+        segments.pop();
         let count = segments.iter().take_while(|segment| may_go(segment)).count();
         segments.truncate(count);
         let Some(keep_from) = segments.last().map(|last| last.ordinal() + 1) else {
@@ -52,10 +51,15 @@ impl ShardLog {
         };
         // Nothing is removed of which a part still waits to be synced.
         self.sync()?;
+        // Segments that are begun from here on say so from their first slot on. So, whenever one is begun meanwhile, the newest
+        // one says so before the first file goes: who follows looks there.
+        self.appender.lock().set_trim(keep_from);
+        let Some(newest) = self.list.last() else {
+            return Ok(0);
+        };
         newest
             .change_slot(&self.context, |slot| slot.trim = slot.trim.max(keep_from))
             .map_err(|source| self.fail_sync(&newest, source))?;
-        self.appender.lock().set_trim(keep_from);
         self.list.remove_before(keep_from);
         let storage = &*self.context.storage;
         let mut freed = 0;
