@@ -161,6 +161,37 @@ async fn a_failed_sync_is_told_to_all_who_await_it() {
 }
 
 #[tokio::test]
+async fn a_put_that_poisons_its_shard_wakes_those_who_await_the_next_record() {
+    let disk = Disk::new();
+    let options = Store::options().storage(&disk).maintenance(Maintenance::Manual);
+    let store = options.clone().open("data").unwrap();
+    store.create_stream("s", StreamOptions::new()).unwrap().put("k", "1").unwrap();
+    store.close().unwrap();
+    drop(store);
+    let store = options.open("data").unwrap();
+    let stream = store.open_stream("s").unwrap();
+    let reader = stream.reader(stream.shards()[0].id, Position::Latest).unwrap();
+    let mut records = reader.into_records();
+    let (sender, woken) = std::sync::mpsc::channel();
+    struct Telling(std::sync::mpsc::Sender<()>);
+    impl Wake for Telling {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).unwrap();
+        }
+    }
+    let waker = Arc::new(Telling(sender)).into();
+    assert!(records.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+    // The first put after a clean close must be able to say that the segment is written again.
+    disk.plan(|call| match call.operation {
+        Operation::SyncData => Verdict::Fail(ErrorKind::Other),
+        _ => Verdict::Proceed,
+    });
+    assert!(matches!(stream.put("k", "2"), Err(PutError::Sync(_))));
+    assert_eq!(woken.try_recv(), Ok(()));
+    assert!(matches!(records.next().await, Some(Err(ReadError::Sync(_)))));
+}
+
+#[tokio::test]
 async fn what_was_dropped_is_not_woken() {
     let (_directory, _store, stream) = stream(1);
     let woken = Arc::new(AtomicU64::new(0));

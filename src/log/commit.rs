@@ -75,7 +75,7 @@ impl Commit {
 
     /// Returns once everything below `target` is durable: made so by somebody else's sync, or by `sync`, which
     /// makes durable what there is and returns the counter below which it did. `sync` runs on one caller's
-    /// thread at a time, without this lock held.
+    /// thread at a time, without this lock held. Should it fail, it has called [`fail`](Self::fail).
     pub(crate) fn reach(
         &self,
         target: u64,
@@ -105,12 +105,9 @@ impl Commit {
             let lead = Lead(self);
             let outcome = sync();
             state = self.state.lock();
-            match outcome {
-                Ok(durable) => {
-                    state.durable = state.durable.max(durable);
-                    state.syncs += 1;
-                }
-                Err(error) => state.failed = Some(error),
+            if let Ok(durable) = outcome {
+                state.durable = state.durable.max(durable);
+                state.syncs += 1;
             }
             state.sync_time = (state.sync_time * 3 + started.elapsed()) / 4;
             state.expected = state.waiting + 1;
@@ -185,15 +182,19 @@ impl Commit {
         watchers.wake();
     }
 
-    /// Wakes everybody with an error, now and from now on.
-    pub(crate) fn fail(&self, error: SyncError) {
+    /// Wakes everybody with an error, now and from now on. Returns whether nobody had told of one before.
+    pub(crate) fn fail(&self, error: &SyncError) -> bool {
         let watchers = {
             let mut state = self.state.lock();
-            state.failed.get_or_insert(error);
+            if state.failed.is_some() {
+                return false;
+            }
+            state.failed = Some(error.clone());
             state.watchers.take()
         };
         self.changed.notify_all();
         watchers.wake();
+        true
     }
 
     /// Has `waker` woken, once, by the next sync or when there will be none. Returns `false`, and forgets it, when `arrived`

@@ -324,10 +324,16 @@ impl ShardLog {
     pub(super) fn fail_sync(&self, segment: &Segment, source: std::io::Error) -> SyncError {
         let error = SyncError { path: segment.path().to_owned(), source: Arc::new(source) };
         let error = self.poison.get_or_init(|| error).clone();
-        self.commit.fail(error.clone());
-        self.wake_waiting();
-        events::sync_failed(self.dir.path(), &error);
+        self.tell_failed(&error);
         error
+    }
+
+    /// Tells everybody, once, that the shard is poisoned. Takes the append lock.
+    fn tell_failed(&self, error: &SyncError) {
+        if self.commit.fail(error) {
+            self.wake_waiting();
+            events::sync_failed(self.dir.path(), error);
+        }
     }
 
     /// Finishes a rolled segment in the background: its slot, its index, its mapping.
@@ -539,7 +545,8 @@ impl Session<'_> {
     pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Result<u64, AppendError> {
         let outcome = self.appender.append(&self.place, draft, self.now);
         if let Err(AppendError::Poisoned(error)) = &outcome {
-            self.log.commit.fail(error.clone());
+            // Who is woken may want the lock. That others have it in between changes nothing: nobody appends any more.
+            MutexGuard::unlocked(&mut self.appender, || self.log.tell_failed(error));
         }
         outcome
     }
