@@ -106,6 +106,7 @@ impl Last {
 }
 
 #[cfg(all(test, feature = "testing"))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use std::path::Path;
     use std::sync::Arc;
