@@ -27,9 +27,8 @@ pub(crate) fn run(stream: &Stream, config: &Config) -> Result<(), Box<dyn Error>
 /// Up to 1,000 items every second, unless the configuration says otherwise.
 fn batches(stream: &Stream, config: &Config, points: &PointEncoder) -> Result<(), Box<dyn Error>> {
     let writer = BatchWriter::builder(stream.clone()).options(config.write_options().clone()).start()?;
-    for record in points.encode_lines("sensor temp=23.3", Dialect::V2Server, Precision::Nanoseconds).records {
-        writer.write(record)?;
-    }
+    let lines = points.encode_lines("sensor temp=23.3", Dialect::V2Server, Precision::Nanoseconds);
+    writer.write_all(lines.records)?;
     writer.flush()?; // what was written is on disk
     writer.close()?;
     Ok(())

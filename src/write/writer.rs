@@ -25,7 +25,7 @@ use super::timer::Pace;
 ///
 /// | method | returns | on a failure that may pass |
 /// |---|---|---|
-/// | [`write`](Self::write) | once the writer has the item | tried again |
+/// | [`write`](Self::write), [`write_all`](Self::write_all) | once the writer has the item, or all of them | tried again |
 /// | [`write_sync`](Self::write_sync) | once the sink has the item | the item comes back |
 /// | [`write_async`](Self::write_async) | the same, as a future | the item comes back |
 ///
@@ -55,6 +55,45 @@ impl<S: Sink> BatchWriter<S> {
     /// [`Reason::QueueFull`] or [`Reason::Closed`], with the item.
     pub fn write(&self, item: impl Into<S::Item>) -> Result<(), NotWritten<S::Item, S::Error>> {
         self.shared.push(item.into(), None)
+    }
+
+    /// Takes the items of a list, or of any iterator, in their order, each as [`write`](Self::write) does. Those of other threads
+    /// may come between them.
+    ///
+    /// The first one that is refused ends it: those before it are taken, it comes back, and those behind it stay in the
+    /// iterator. Give a `&mut` iterator to go on with these; one that is given away is dropped with them.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let store = riverbed::Store::open(directory.path().join("data"))?;
+    /// # let clicks = store.create_stream("clicks", riverbed::StreamOptions::new())?;
+    /// use riverbed::write::{BatchWriter, OnFull, Reason, WriteOptions};
+    ///
+    /// let options = WriteOptions::new().max_items(2).on_full(OnFull::WouldBlock);
+    /// let writer = BatchWriter::builder(clicks.clone()).options(options).start()?;
+    /// writer.write_all([("user-1", "a"), ("user-2", "b")])?;
+    /// writer.flush()?;
+    ///
+    /// let mut rest = vec![("user-1", "c"), ("user-2", "d"), ("user-1", "e")].into_iter();
+    /// while let Err(refused) = writer.write_all(&mut rest) {
+    ///     assert!(matches!(refused.reason, Reason::QueueFull));
+    ///     writer.flush()?; // makes room
+    ///     writer.write(refused.item)?; // before the rest, for the sake of order
+    /// }
+    /// writer.close()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write), with the first item that was refused.
+    pub fn write_all<I: Into<S::Item>>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+    ) -> Result<(), NotWritten<S::Item, S::Error>> {
+        items.into_iter().try_for_each(|item| self.write(item))
     }
 
     /// Writes an item and waits until the sink has it. It is sent at once, together with what waits before it, and tried

@@ -155,16 +155,54 @@ fn with_a_thread_a_write_to_a_full_queue_waits_for_it() {
         }
     }
     writer.close().unwrap();
-    let written: Vec<_> = calls
-        .lock()
-        .unwrap()
-        .iter()
-        .flat_map(|call| match call {
-            Call::Write(_, numbers) => numbers.clone(),
-            Call::Flush(_) => Vec::new(),
-        })
-        .collect();
-    assert_eq!(written, (0..1000).collect::<Vec<_>>());
+    assert_eq!(numbers(&calls.lock().unwrap()), (0..1000).collect::<Vec<_>>());
+}
+
+/// The numbers of all items that the sink was given, in order.
+fn numbers(calls: &[Call]) -> Vec<u64> {
+    let numbers = |call: &Call| match call {
+        Call::Write(_, numbers) => numbers.clone(),
+        Call::Flush(_) => Vec::new(),
+    };
+    calls.iter().flat_map(numbers).collect()
+}
+
+#[test]
+fn a_list_is_written_as_its_items_are() {
+    for many in [false, true] {
+        let bench = Bench::new(WriteOptions::new().batch_size(3).max_items(4), accepted);
+        let items = (0..10).map(|number| item(["a", "b"][number % 2], number as u64));
+        if many {
+            bench.writer().write_all(items).unwrap();
+        } else {
+            items.for_each(|item| bench.writer().write(item).unwrap());
+        }
+        bench.writer().flush().unwrap();
+        let calls = bench.calls();
+        let [Call::Write(0, first), .., Call::Flush(0)] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!(*first, [0, 1, 2]);
+        assert_eq!(numbers(&calls), (0..10).collect::<Vec<_>>());
+        bench.writer().write_all(Vec::<Numbered>::new()).unwrap();
+    }
+}
+
+/// What was taken and what was not are told apart, and nothing gets lost between.
+#[test]
+fn a_list_ends_at_the_first_item_that_is_refused() {
+    let bench = Bench::new(WriteOptions::new().max_items(2).on_full(OnFull::WouldBlock), accepted);
+    let mut rest = (0..5).map(|number| item("a", number));
+    let refused = bench.writer().write_all(&mut rest).unwrap_err();
+    assert_eq!((refused.item, refused.reason), (item("a", 2), Reason::QueueFull));
+    assert_eq!(bench.writer().stats().accepted, 2);
+    bench.pass(0);
+    let again = std::iter::once(item("a", 2)).chain(rest);
+    let refused = bench.writer().write_all(again).unwrap_err();
+    assert_eq!((refused.item, refused.reason), (item("a", 4), Reason::QueueFull));
+    bench.writer().close().unwrap();
+    assert_eq!(numbers(&bench.calls()), [0, 1, 2, 3]);
+    let refused = bench.writer().write_all([item("a", 4), item("a", 5)]).unwrap_err();
+    assert_eq!((refused.item, refused.reason), (item("a", 4), Reason::Closed));
+    assert_eq!(bench.lost(), []);
 }
 
 #[test]

@@ -30,9 +30,7 @@ use crate::write::WriteRecord;
 ///
 /// let lines = points.encode_lines("cpu,core=1 temp=26 1657729063", Dialect::V2Server, Precision::Seconds);
 /// assert!(lines.bad.is_empty());
-/// for record in lines.records {
-///     writer.write(record)?;
-/// }
+/// writer.write_all(lines.records)?;
 /// writer.close()?;
 /// # Ok(())
 /// # }
