@@ -20,9 +20,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampSecondType};
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray, record_batch};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use riverbed::columns::{
-    BatchReader, BatchReaderOptions, Columns, Evolution, PutTableError, WriteTableError,
-};
+use riverbed::columns::{BatchReader, BatchReaderOptions, Columns, Evolution, PutRowsError, WriteRowsError};
 use riverbed::testing::Disk;
 use riverbed::{Maintenance, Position, Store, StreamOptions};
 
@@ -208,7 +206,7 @@ mod csv {
         let named = PutCsvOptions::new().schema(schema);
         let other = columns.put_csv("key", &b"code,when\n1,2020-07-01T12:00:00Z\n"[..], &named).unwrap_err();
         assert!(
-            matches!(&other, PutTableError::Malformed { reason, .. } if reason.contains("when")),
+            matches!(&other, PutRowsError::Malformed { reason, .. } if reason.contains("when")),
             "{other}"
         );
         let plain = PutCsvOptions::new().header(false);
@@ -224,22 +222,22 @@ mod csv {
         let error = columns.put_csv("key", text.as_bytes(), &PutCsvOptions::new().infer_rows(3)).unwrap_err();
         assert_eq!(error.put().rows, 2);
         assert!(
-            matches!(&error, PutTableError::Malformed { reason, .. } if reason.contains("line 4")),
+            matches!(&error, PutRowsError::Malformed { reason, .. } if reason.contains("line 4")),
             "{error}"
         );
         let ragged = columns.put_csv("key", &b"a,b\n1,2\n3\n"[..], &PutCsvOptions::new()).unwrap_err();
-        assert!(matches!(&ragged, PutTableError::Malformed { .. }), "{ragged}");
+        assert!(matches!(&ragged, PutRowsError::Malformed { .. }), "{ragged}");
         let other = columns.put_csv("key", &b"n\ntext\n"[..], &PutCsvOptions::new()).unwrap_err();
-        assert!(matches!(&other, PutTableError::Put(_)), "{other}");
+        assert!(matches!(&other, PutRowsError::Put(_)), "{other}");
         for options in [PutCsvOptions::new(), PutCsvOptions::new().infer_rows(1)] {
             let broken = columns.put_csv("key", breaking("n\n1\n2\n3\n"), &options).unwrap_err();
-            assert!(matches!(&broken, PutTableError::Read { .. }), "{broken}");
+            assert!(matches!(&broken, PutRowsError::Read { .. }), "{broken}");
             assert!(broken.to_string().contains("the cable was cut"), "{broken}");
         }
         assert_eq!(columns.put_csv("key", &b""[..], &PutCsvOptions::new()).unwrap().rows, 0);
         assert_eq!(columns.put_csv("key", &b"n\n"[..], &PutCsvOptions::new()).unwrap().rows, 0);
         let not_text = columns.put_csv("key", &b"n\n\xff\xfe\n"[..], &PutCsvOptions::new()).unwrap_err();
-        assert!(matches!(&not_text, PutTableError::Malformed { .. }), "{not_text}");
+        assert!(matches!(&not_text, PutRowsError::Malformed { .. }), "{not_text}");
     }
 
     #[test]
@@ -274,7 +272,7 @@ mod csv {
         let full =
             reader(&columns, BatchReaderOptions::new()).write_csv(breaking(""), &WriteCsvOptions::new());
         assert!(
-            matches!(&full, Err(WriteTableError::Write(error)) if error.to_string().contains("the disk is full")),
+            matches!(&full, Err(WriteRowsError::Write(error)) if error.to_string().contains("the disk is full")),
             "{full:?}"
         );
 
@@ -282,16 +280,16 @@ mod csv {
         let lists = batch_of(every_type(3, true).into_iter().filter(|(name, _)| name == "list").collect());
         any.put_batch("key", &lists).unwrap();
         let changed = out(&columns, BatchReaderOptions::new()).unwrap_err();
-        assert!(matches!(changed, WriteTableError::SchemaChanged { .. }), "{changed}");
+        assert!(matches!(changed, WriteRowsError::SchemaChanged { .. }), "{changed}");
         let lists_only = super::columns();
         lists_only.put_batch("key", &lists).unwrap();
         let nested = out(&lists_only, BatchReaderOptions::new()).unwrap_err();
-        assert!(matches!(nested, WriteTableError::Encode { .. }), "{nested}");
+        assert!(matches!(nested, WriteRowsError::Encode { .. }), "{nested}");
         let taken = super::columns();
         taken.put_batch("key", &record_batch!(("seq_number", Int64, [1])).unwrap()).unwrap();
         let numbered = WriteCsvOptions::new().sequence_numbers(true);
         let taken = reader(&taken, BatchReaderOptions::new()).write_csv(Vec::new(), &numbered).unwrap_err();
-        assert!(matches!(taken, WriteTableError::ColumnExists { name: "seq_number" }), "{taken}");
+        assert!(matches!(taken, WriteRowsError::ColumnExists { name: "seq_number" }), "{taken}");
     }
 }
 
@@ -352,24 +350,24 @@ mod json {
         assert_eq!(written, text);
         let unknown = columns.put_json_lines("key", &b"{\"other\":1}"[..], &options).unwrap_err();
         assert!(
-            matches!(&unknown, PutTableError::Malformed { reason, .. } if reason.contains("other")),
+            matches!(&unknown, PutRowsError::Malformed { reason, .. } if reason.contains("other")),
             "{unknown}"
         );
         for bad in ["{\"u\":-1}", "{\"u\":", "nonsense", "[1]", "{\"u\":\"x\"}"] {
             let error = columns.put_json_lines("key", bad.as_bytes(), &options).unwrap_err();
-            assert!(matches!(error, PutTableError::Malformed { .. }), "{bad}: {error}");
+            assert!(matches!(error, PutRowsError::Malformed { .. }), "{bad}: {error}");
         }
         for bad in ["{\"u\":", "nonsense", "7"] {
             let error = columns.put_json_lines("key", bad.as_bytes(), &PutJsonOptions::new()).unwrap_err();
-            assert!(matches!(error, PutTableError::Malformed { .. }), "{bad}: {error}");
+            assert!(matches!(error, PutRowsError::Malformed { .. }), "{bad}: {error}");
         }
         for options in [options, PutJsonOptions::new()] {
             let broken = columns.put_json_lines("key", breaking(text), &options).unwrap_err();
-            assert!(matches!(broken, PutTableError::Read { .. }), "{broken}");
+            assert!(matches!(broken, PutRowsError::Read { .. }), "{broken}");
         }
         let full = reader(&columns, BatchReaderOptions::new())
             .write_json_lines(breaking(""), &WriteJsonOptions::new());
-        assert!(matches!(full, Err(WriteTableError::Write(_))), "{full:?}");
+        assert!(matches!(full, Err(WriteRowsError::Write(_))), "{full:?}");
     }
 }
 
@@ -452,12 +450,12 @@ mod parquet {
         let error = reader(&columns, BatchReaderOptions::new())
             .write_parquet(Vec::new(), &WriteParquetOptions::new())
             .unwrap_err();
-        assert!(matches!(error, WriteTableError::Encode { .. }), "{error}");
+        assert!(matches!(error, WriteRowsError::Encode { .. }), "{error}");
         let plain = super::columns();
         plain.put_batch("key", &record_batch!(("n", Int64, [1])).unwrap()).unwrap();
         let full = reader(&plain, BatchReaderOptions::new())
             .write_parquet(breaking(""), &WriteParquetOptions::new());
-        assert!(matches!(full, Err(WriteTableError::Write(_))), "{full:?}");
+        assert!(matches!(full, Err(WriteRowsError::Write(_))), "{full:?}");
         let numbered = write(&plain, &WriteParquetOptions::new().sequence_numbers(true));
         let again = super::columns();
         again.put_parquet("key", numbered).unwrap();
@@ -472,7 +470,7 @@ mod parquet {
         let other = super::columns().evolution(Evolution::Any);
         for cut in (0..file.len()).step_by(file.len() / 50) {
             let error = other.put_parquet("key", file.slice(..cut)).unwrap_err();
-            assert!(matches!(error, PutTableError::Malformed { .. }), "{cut}: {error}");
+            assert!(matches!(error, PutRowsError::Malformed { .. }), "{cut}: {error}");
         }
         let mut rng = fastrand::Rng::with_seed(7);
         for _ in 0..300 {
@@ -480,7 +478,7 @@ mod parquet {
             let at = rng.usize(..flipped.len());
             flipped[at] ^= 1 << rng.u8(..8);
             match other.put_parquet("key", Bytes::from(flipped)) {
-                Ok(_) | Err(PutTableError::Malformed { .. } | PutTableError::Put(_)) => {}
+                Ok(_) | Err(PutRowsError::Malformed { .. } | PutRowsError::Put(_)) => {}
                 Err(error) => panic!("at {at}: {error}"),
             }
         }

@@ -10,8 +10,8 @@ use arrow_array::{DictionaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use riverbed::columns::{
-    BatchReaderOptions, Columns, Evolution, IpcFormat, IpcOptions, IpcWritten, PutIpcError, RawRecords,
-    WriteIpcError,
+    BatchReaderOptions, Columns, Evolution, IpcFormat, IpcOptions, IpcWritten, PutRowsError, RawRecords,
+    WriteRowsError,
 };
 use riverbed::testing::Disk;
 use riverbed::{Maintenance, Position, SequenceNumber, ShardId, Store, StreamOptions, Timestamp};
@@ -147,7 +147,7 @@ fn numbers_times_and_shards_become_columns() {
     again.put_ipc("key", &*bytes).unwrap();
     let mut reader = again.reader(ShardId::new(0), Position::TrimHorizon).unwrap();
     let error = reader.write_ipc(Vec::new(), IpcOptions::new().sequence_numbers(true)).unwrap_err();
-    assert!(matches!(error, WriteIpcError::ColumnExists { name: "seq_number" }), "{error:?}");
+    assert!(matches!(error, WriteRowsError::ColumnExists { name: "seq_number" }), "{error:?}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn one_export_has_one_schema() {
     let shard_id = changed.shard_id();
     let mut reader = columns.reader(shard_id, Position::TrimHorizon).unwrap();
     let error = reader.write_ipc(Vec::new(), IpcOptions::new()).unwrap_err();
-    assert!(matches!(error, WriteIpcError::SchemaChanged { number } if number == changed), "{error:?}");
+    assert!(matches!(error, WriteRowsError::SchemaChanged { number } if number == changed), "{error:?}");
 
     let newest = columns.newest_schema().unwrap().unwrap();
     assert_eq!(newest, new.schema());
@@ -199,7 +199,7 @@ fn dictionaries_that_stay_are_written_once_and_a_file_takes_no_other() {
     assert_eq!((&read[..2], &read[2]), (&same[..], &other));
     let mut reader = columns.reader(changed.shard_id(), Position::TrimHorizon).unwrap();
     let error = reader.write_ipc(Vec::new(), IpcOptions::new().format(IpcFormat::File)).unwrap_err();
-    assert!(matches!(error, WriteIpcError::DictionaryChanged { number } if number == changed), "{error:?}");
+    assert!(matches!(error, WriteRowsError::DictionaryChanged { number } if number == changed), "{error:?}");
 }
 
 #[test]
@@ -237,7 +237,9 @@ fn input_that_is_cut_off_keeps_the_batches_before_and_says_so() {
                 assert!(put.rows.is_multiple_of(5));
                 whole += 1;
             }
-            Err(PutIpcError::Malformed { put, .. }) => assert!(put.rows <= 10 && put.rows.is_multiple_of(5)),
+            Err(PutRowsError::Malformed { format: "Arrow IPC", put, .. }) => {
+                assert!(put.rows <= 10 && put.rows.is_multiple_of(5));
+            }
             Err(error) => panic!("{len}: {error}"),
         }
     }

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{RecordBatch, StringArray, record_batch};
 use arrow_ipc::reader::StreamReader;
-use riverbed::columns::{BatchReader, BatchReaderOptions, Columns, IpcOptions, RawRecords, WriteIpcError};
+use riverbed::columns::{BatchReader, BatchReaderOptions, Columns, IpcOptions, RawRecords, WriteRowsError};
 use riverbed::testing::{Disk, ManualClock};
 use riverbed::{Maintenance, Position, SequenceNumber, Store, StreamOptions, Timestamp};
 
@@ -91,7 +91,7 @@ fn a_batch_of_another_schema_is_the_first_of_the_next_export() {
     let mut reader = reader(&columns, BatchReaderOptions::new());
     let error = reader.write_ipc(Vec::new(), IpcOptions::new()).unwrap_err();
     let changed = number(&columns, 30);
-    assert!(matches!(error, WriteIpcError::SchemaChanged { number } if number == changed), "{error:?}");
+    assert!(matches!(error, WriteRowsError::SchemaChanged { number } if number == changed), "{error:?}");
     assert_eq!(export(&mut reader, IpcOptions::new().before(changed)), Vec::from_iter(0..0));
     let next = reader.next().unwrap().unwrap();
     assert_eq!((next.rows(), next.sequence_number()), (&wider, changed));
@@ -110,6 +110,6 @@ fn a_column_in_the_way_of_the_numbers_takes_no_batch_away() {
         reader.next().unwrap();
     }
     let error = reader.write_ipc(Vec::new(), IpcOptions::new().sequence_numbers(true)).unwrap_err();
-    assert!(matches!(error, WriteIpcError::ColumnExists { name: "seq_number" }), "{error:?}");
+    assert!(matches!(error, WriteRowsError::ColumnExists { name: "seq_number" }), "{error:?}");
     assert_eq!(export(&mut reader, IpcOptions::new()), [7]);
 }

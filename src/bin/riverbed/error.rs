@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use riverbed::columns::{ReadBatchError, SchemaError, WriteIpcError, WriteTableError};
+use riverbed::columns::{ReadBatchError, SchemaError, WriteRowsError};
 use riverbed::point::WriteLinesError;
 use riverbed::{
     CloseError, ConsumerError, CreateStreamError, OpenError, PutError, ReadError, RepairError, ReshardError,
@@ -90,9 +90,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
     #[error(transparent)]
-    WriteRows(WriteIpcError),
-    #[error(transparent)]
-    WriteTable(WriteTableError),
+    WriteRows(WriteRowsError),
     /// A file is where an export would gather its own.
     #[error(
         "{} is there already: if no other export is writing it, remove it, or export to \
@@ -132,9 +130,9 @@ impl CliError {
     /// Whether whoever was to read the output has gone.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         match self {
-            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
-            Self::WriteRows(WriteIpcError::Write(error))
-            | Self::WriteTable(WriteTableError::Write(error)) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Output(error) | Self::WriteRows(WriteRowsError::Write(error)) => {
+                error.kind() == io::ErrorKind::BrokenPipe
+            }
             Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
             _ => false,
         }
@@ -216,20 +214,11 @@ impl From<ReadBatchError> for CliError {
     }
 }
 
-impl From<WriteIpcError> for CliError {
-    fn from(error: WriteIpcError) -> Self {
+impl From<WriteRowsError> for CliError {
+    fn from(error: WriteRowsError) -> Self {
         match error {
-            WriteIpcError::Read(error) => error.into(),
+            WriteRowsError::Read(error) => error.into(),
             error => Self::WriteRows(error),
-        }
-    }
-}
-
-impl From<WriteTableError> for CliError {
-    fn from(error: WriteTableError) -> Self {
-        match error {
-            WriteTableError::Read(error) => error.into(),
-            error => Self::WriteTable(error),
         }
     }
 }

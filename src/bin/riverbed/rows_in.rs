@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use riverbed::columns::{
-    Columns, PutBatch, PutBatchError, PutCsvOptions, PutIpcError, PutJsonOptions, PutTableError, SchemaError,
+    Columns, PutBatch, PutBatchError, PutCsvOptions, PutJsonOptions, PutRowsError, SchemaError,
 };
 
 use crate::data_format::DataFormat;
@@ -58,17 +58,11 @@ pub(crate) fn put(
             columns.put_json_lines(key, &mut *input, &options)
         }
         DataFormat::Parquet => columns.put_parquet(key, input.get_ref().whole_file()?),
-        _ => {
-            return match columns.put_ipc(key, &mut *input) {
-                Err(error) if input.get_ref().is_interrupted() => Ok(error.put()),
-                Err(PutIpcError::Put(error)) => Err(refused(path, error)),
-                put => put.map_err(|source| CliError::PutRows { path, source: source.into() }),
-            };
-        }
+        _ => columns.put_ipc(key, &mut *input),
     };
     match put {
         Err(error) if input.get_ref().is_interrupted() => Ok(error.put()),
-        Err(PutTableError::Put(error)) => Err(refused(path, error)),
+        Err(PutRowsError::Put(error)) => Err(refused(path, error)),
         put => put.map_err(|source| CliError::PutRows { path, source: source.into() }),
     }
 }

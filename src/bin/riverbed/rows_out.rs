@@ -37,25 +37,20 @@ pub(crate) fn write(
             }
         }};
     }
-    let written: Result<u64, CliError> = match format {
-        DataFormat::Csv => {
-            let written = reader.write_csv(to, &ranged!(WriteCsvOptions::new()));
-            written.map(|written| written.rows).map_err(CliError::from)
-        }
+    let rows = match format {
+        DataFormat::Csv => reader.write_csv(to, &ranged!(WriteCsvOptions::new())).map(|written| written.rows),
         DataFormat::JsonRows => {
-            let written = reader.write_json_lines(to, &ranged!(WriteJsonOptions::new()));
-            written.map(|written| written.rows).map_err(CliError::from)
+            reader.write_json_lines(to, &ranged!(WriteJsonOptions::new())).map(|written| written.rows)
         }
         DataFormat::Parquet => {
-            let written = reader.write_parquet(to, &ranged!(WriteParquetOptions::new()));
-            written.map(|written| written.rows).map_err(CliError::from)
+            reader.write_parquet(to, &ranged!(WriteParquetOptions::new())).map(|written| written.rows)
         }
         _ => {
-            let written = reader.write_ipc(to, ranged!(IpcOptions::new().format(options.ipc)));
-            written.map(|written| written.rows).map_err(CliError::from)
+            let options = ranged!(IpcOptions::new().format(options.ipc));
+            reader.write_ipc(to, options).map(|written| written.rows)
         }
     };
-    if interrupt.is_asked() { Err(CliError::Interrupted) } else { written }
+    if interrupt.is_asked() { Err(CliError::Interrupted) } else { Ok(rows?) }
 }
 
 /// Takes no more when somebody wants the command to end.

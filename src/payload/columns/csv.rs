@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_csv::WriterBuilder;
 use arrow_csv::reader::{Format, ReaderBuilder};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use crate::stream::put::Key;
 
@@ -15,8 +15,9 @@ use super::kept::Kept;
 use super::out_rows::{OutRows, RowRange, range_methods};
 use super::put::PutBatch;
 use super::reader::BatchReader;
-use super::table_in::PutTableError;
-use super::table_out::{Counted, RowsOr, TableWritten, WriteTableError};
+use super::rows_in::PutRowsError;
+use super::table_out::{Counted, TableWritten};
+use super::write_error::WriteRowsError;
 
 const FORMAT: &str = "CSV";
 
@@ -144,13 +145,13 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// [`PutTableError`]; a field that is not of its column's type is named with its line, counted from 0.
+    /// [`PutRowsError`]; a field that is not of its column's type is named with its line, counted from 0.
     pub fn put_csv<'k>(
         &self,
         key: impl Into<Key<'k>>,
         source: impl Read,
         options: &PutCsvOptions,
-    ) -> Result<PutBatch, PutTableError> {
+    ) -> Result<PutBatch, PutRowsError> {
         let format = Format::default().with_header(options.header).with_delimiter(options.delimiter);
         match &options.schema {
             Some(schema) => self.put_csv_of(key.into(), source, format, Arc::clone(schema), options.header),
@@ -158,8 +159,8 @@ impl Columns {
                 let mut kept = Kept::new(source);
                 let inferred = format.infer_schema(&mut kept, options.infer_rows);
                 let put = PutBatch::default();
-                let source = kept.again().map_err(|source| PutTableError::Read { source, put })?;
-                let (schema, _) = inferred.map_err(|error| PutTableError::of_arrow(FORMAT, error, put))?;
+                let source = kept.again().map_err(|source| PutRowsError::Read { source, put })?;
+                let (schema, _) = inferred.map_err(|error| PutRowsError::of_arrow(FORMAT, error, put))?;
                 self.put_csv_of(key.into(), source, format, Arc::new(schema), false)
             }
         }
@@ -172,15 +173,15 @@ impl Columns {
         format: Format,
         schema: SchemaRef,
         check_header: bool,
-    ) -> Result<PutBatch, PutTableError> {
+    ) -> Result<PutBatch, PutRowsError> {
         let rows = self.rows_at_once(&schema);
         let reader = ReaderBuilder::new(schema)
             .with_format(format)
             .with_header_validation(check_header)
             .with_batch_size(rows)
             .build(source)
-            .map_err(|error| PutTableError::of_arrow(FORMAT, error, PutBatch::default()))?;
-        self.put_table(key, FORMAT, reader)
+            .map_err(|error| PutRowsError::of_arrow(FORMAT, error, PutBatch::default()))?;
+        self.put_rows(key, reader, |error, put| PutRowsError::of_arrow(FORMAT, error, put))
     }
 }
 
@@ -190,33 +191,35 @@ impl BatchReader {
     ///
     /// # Errors
     ///
-    /// [`WriteTableError`]; also for columns of lists, structs and other types that CSV has no form for.
+    /// [`WriteRowsError`]; also for columns of lists, structs and other types that CSV has no form for.
     pub fn write_csv(
         &mut self,
         out: impl Write,
         options: &WriteCsvOptions,
-    ) -> Result<TableWritten, WriteTableError> {
+    ) -> Result<TableWritten, WriteRowsError> {
         let mut builder = WriterBuilder::new().with_header(options.header).with_delimiter(options.delimiter);
         if let Some(format) = &options.timestamp_format {
             builder = builder.with_timestamp_format(format.clone());
         }
         let mut out = Counted::new(out);
         let mut writer = builder.build(&mut out);
-        let mut write = || -> Result<u64, RowsOr<ArrowError>> {
+        let mut write = || -> Result<u64, WriteRowsError> {
             let mut rows = OutRows::begin(self, options.range)?;
             if !rows.schema().fields().is_empty() {
                 // The names, also where there are no rows.
-                writer.write(&RecordBatch::new_empty(Arc::clone(rows.schema()))).map_err(RowsOr::Format)?;
+                writer
+                    .write(&RecordBatch::new_empty(Arc::clone(rows.schema())))
+                    .map_err(WriteRowsError::encode(FORMAT))?;
             }
             let mut count = 0;
             while let Some(batch) = rows.next()? {
-                writer.write(&rows.complete(&batch)?).map_err(RowsOr::Format)?;
+                writer.write(&rows.complete(&batch)?).map_err(WriteRowsError::encode(FORMAT))?;
                 count += batch.rows().num_rows() as u64;
             }
             Ok(count)
         };
         let outcome = write();
         drop(writer);
-        out.conclude(FORMAT, outcome)
+        out.conclude(outcome)
     }
 }

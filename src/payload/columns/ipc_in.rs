@@ -1,6 +1,7 @@
 //! Arrow IPC into a stream.
 
 use std::io::{self, Read};
+use std::iter;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -17,46 +18,13 @@ use super::decode::{DecodeError, Decoder};
 use super::ipc_sink::MAGIC;
 use super::message::{Encapsulated, PREFIX_LEN, message_at, metadata_len, parse};
 use super::put::PutBatch;
-use super::put_error::PutBatchError;
+use super::rows_in::PutRowsError;
 use super::structure::check_schema;
+
+pub(super) const FORMAT: &str = "Arrow IPC";
 
 /// The most bytes of a message's metadata: what is longer is no Arrow IPC, or no sensible one.
 const MAX_METADATA_LEN: usize = 64 << 20;
-
-/// Why an IPC stream or file was not put, or not all of it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PutIpcError {
-    /// The source cannot be read.
-    #[error("cannot read the batches: {source}; {} rows were put before that", put.rows)]
-    Read {
-        /// What the source said.
-        source: io::Error,
-        /// What was put before.
-        put: PutBatch,
-    },
-    /// What was read is no Arrow IPC, or a kind of it that is not supported.
-    #[error("this is no Arrow IPC stream or file: {reason}; {} rows were put before that", put.rows)]
-    Malformed {
-        /// What is wrong.
-        reason: String,
-        /// What was put before.
-        put: PutBatch,
-    },
-    /// A batch could not be put.
-    #[error(transparent)]
-    Put(#[from] PutBatchError),
-}
-
-impl PutIpcError {
-    /// What was put before the error.
-    pub fn put(&self) -> PutBatch {
-        match self {
-            Self::Read { put, .. } | Self::Malformed { put, .. } => *put,
-            Self::Put(error) => error.put(),
-        }
-    }
-}
 
 impl Columns {
     /// Puts all batches of an Arrow IPC stream or file, which of the two is seen from its first bytes, under one key. A file is
@@ -65,24 +33,10 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// [`PutIpcError`]. A stream that ends between two messages is taken as whole, as other readers of Arrow do.
-    pub fn put_ipc<'k>(&self, key: impl Into<Key<'k>>, source: impl Read) -> Result<PutBatch, PutIpcError> {
-        let key = key.into();
-        let mut put = PutBatch::default();
-        let mut batches = match IpcSource::new(source) {
-            Ok(batches) => batches,
-            Err(error) => return Err(error.after(put)),
-        };
-        loop {
-            match batches.next() {
-                Ok(Some(batch)) => match self.put_batch(key, &batch) {
-                    Ok(more) => put.append(more),
-                    Err(error) => return Err(error.after(put).into()),
-                },
-                Ok(None) => return Ok(put),
-                Err(error) => return Err(error.after(put)),
-            }
-        }
+    /// [`PutRowsError`]. A stream that ends between two messages is taken as whole, as other readers of Arrow do.
+    pub fn put_ipc<'k>(&self, key: impl Into<Key<'k>>, source: impl Read) -> Result<PutBatch, PutRowsError> {
+        let mut source = IpcSource::new(source).map_err(|error| error.after(PutBatch::default()))?;
+        self.put_rows(key.into(), iter::from_fn(|| source.next().transpose()), SourceError::after)
     }
 }
 
@@ -116,10 +70,10 @@ pub(super) enum SourceError {
 }
 
 impl SourceError {
-    fn after(self, put: PutBatch) -> PutIpcError {
+    fn after(self, put: PutBatch) -> PutRowsError {
         match self {
-            Self::Io(source) => PutIpcError::Read { source, put },
-            Self::Malformed(reason) => PutIpcError::Malformed { reason, put },
+            Self::Io(source) => PutRowsError::Read { source, put },
+            Self::Malformed(reason) => PutRowsError::Malformed { format: FORMAT, reason, put },
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Ranges of a stream as Arrow IPC.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use crate::stream::sequence_number::SequenceNumber;
 
+use super::ipc_in::FORMAT;
 use super::ipc_sink::{IpcFormat, IpcSink, SinkError};
-use super::out_rows::{OutRows, RowRange, RowsError, range_methods};
+use super::out_rows::{OutRows, RowRange, range_methods};
 use super::read_error::ReadBatchError;
 use super::reader::BatchReader;
 use super::registry::Known;
-use super::schema_error::SchemaError;
+use super::write_error::WriteRowsError;
 
 /// What to write as Arrow IPC, and how.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,46 +49,6 @@ pub struct IpcWritten {
     pub bytes: u64,
 }
 
-/// Why a range was not written as Arrow IPC, or not all of it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriteIpcError {
-    /// The batches cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadBatchError),
-    /// The destination took no more.
-    #[error("cannot write the batches: {0}")]
-    Write(#[from] io::Error),
-    /// Arrow IPC has one schema in a stream or file; this batch has another than the first.
-    #[error(
-        "the batch at {number} has another schema than those before it: choose one for all with BatchReaderOptions::schema, or \
-         end before it"
-    )]
-    SchemaChanged {
-        /// The batch's first row.
-        number: SequenceNumber,
-    },
-    /// The file format holds each dictionary once; this batch has another for the same column.
-    #[error(
-        "the batch at {number} has other dictionaries than those before it: a file holds one for each column, use a stream"
-    )]
-    DictionaryChanged {
-        /// The batch's first row.
-        number: SequenceNumber,
-    },
-    /// A column is in the way of one that was to be added.
-    #[error(
-        "the rows have a column '{name}' already: leave it out with BatchReaderOptions::columns, or write no sequence numbers"
-    )]
-    ColumnExists {
-        /// The column.
-        name: &'static str,
-    },
-    /// The file format cannot hold that much.
-    #[error("the file is too long: write several, or a stream")]
-    TooLong,
-}
-
 impl BatchReader {
     /// Writes what this reader shows from here on as one Arrow IPC stream or file, up to what there is now or to the end that
     /// the options say. Where the reader shows whole batches as they are, their bytes are copied from the log as they lie there.
@@ -96,8 +57,8 @@ impl BatchReader {
     ///
     /// # Errors
     ///
-    /// [`WriteIpcError`]. What was written until then is not ended: readers of the stream format can read it.
-    pub fn write_ipc(&mut self, out: impl Write, options: IpcOptions) -> Result<IpcWritten, WriteIpcError> {
+    /// [`WriteRowsError`]. What was written until then is not ended: readers of the stream format can read it.
+    pub fn write_ipc(&mut self, out: impl Write, options: IpcOptions) -> Result<IpcWritten, WriteRowsError> {
         let mut written = IpcWritten { rows: 0, batches: 0, copied: 0, bytes: 0 };
         let mut rows = OutRows::begin(self, options.range)?;
         let known = Known::of_schema(rows.schema()).map_err(ReadBatchError::from)?;
@@ -110,8 +71,7 @@ impl BatchReader {
                 }
                 _ => {
                     let pieces = known.encode(&rows.complete(&batch)?);
-                    let pieces =
-                        pieces.map_err(super::registry::unsupported).map_err(ReadBatchError::from)?;
+                    let pieces = pieces.map_err(WriteRowsError::encode(FORMAT))?;
                     sink.gather(&pieces, known.has_dictionaries)
                 }
             };
@@ -125,23 +85,11 @@ impl BatchReader {
     }
 }
 
-impl From<RowsError> for WriteIpcError {
-    fn from(error: RowsError) -> Self {
-        match error {
-            RowsError::Read(error) => Self::Read(error),
-            RowsError::SchemaChanged { number } => Self::SchemaChanged { number },
-            RowsError::ColumnExists { name } => Self::ColumnExists { name },
-        }
-    }
-}
-
-fn error_at(error: SinkError, number: SequenceNumber) -> WriteIpcError {
+fn error_at(error: SinkError, number: SequenceNumber) -> WriteRowsError {
     match error {
-        SinkError::Io(error) => WriteIpcError::Write(error),
-        SinkError::DictionaryChanged { .. } => WriteIpcError::DictionaryChanged { number },
-        SinkError::TooLong => WriteIpcError::TooLong,
-        SinkError::Decode(error) => {
-            WriteIpcError::Read(SchemaError::Unsupported { reason: error.to_string() }.into())
-        }
+        SinkError::Io(error) => WriteRowsError::Write(error),
+        SinkError::DictionaryChanged { .. } => WriteRowsError::DictionaryChanged { number },
+        SinkError::TooLong => WriteRowsError::TooLong,
+        SinkError::Decode(error) => WriteRowsError::encode(FORMAT)(error),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_json::reader::{ReaderBuilder, infer_json_schema};
 use arrow_json::writer::{LineDelimited, WriterBuilder};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use crate::stream::put::Key;
 
@@ -14,8 +14,9 @@ use super::kept::Kept;
 use super::out_rows::{OutRows, RowRange, range_methods};
 use super::put::PutBatch;
 use super::reader::BatchReader;
-use super::table_in::PutTableError;
-use super::table_out::{Counted, RowsOr, TableWritten, WriteTableError};
+use super::rows_in::PutRowsError;
+use super::table_out::{Counted, TableWritten};
+use super::write_error::WriteRowsError;
 
 const FORMAT: &str = "JSON lines";
 
@@ -78,21 +79,21 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// [`PutTableError`].
+    /// [`PutRowsError`].
     pub fn put_json_lines<'k>(
         &self,
         key: impl Into<Key<'k>>,
         source: impl Read,
         options: &PutJsonOptions,
-    ) -> Result<PutBatch, PutTableError> {
+    ) -> Result<PutBatch, PutRowsError> {
         match &options.schema {
             Some(schema) => self.put_json_of(key.into(), source, Arc::clone(schema)),
             None => {
                 let mut kept = Kept::new(source);
                 let inferred = infer_json_schema(BufReader::new(&mut kept), options.infer_rows);
                 let put = PutBatch::default();
-                let source = kept.again().map_err(|source| PutTableError::Read { source, put })?;
-                let (schema, _) = inferred.map_err(|error| PutTableError::of_arrow(FORMAT, error, put))?;
+                let source = kept.again().map_err(|source| PutRowsError::Read { source, put })?;
+                let (schema, _) = inferred.map_err(|error| PutRowsError::of_arrow(FORMAT, error, put))?;
                 self.put_json_of(key.into(), source, Arc::new(schema))
             }
         }
@@ -103,14 +104,14 @@ impl Columns {
         key: Key<'_>,
         source: impl Read,
         schema: SchemaRef,
-    ) -> Result<PutBatch, PutTableError> {
+    ) -> Result<PutBatch, PutRowsError> {
         let rows = self.rows_at_once(&schema);
         let reader = ReaderBuilder::new(schema)
             .with_strict_mode(true)
             .with_batch_size(rows)
             .build(BufReader::new(source))
-            .map_err(|error| PutTableError::of_arrow(FORMAT, error, PutBatch::default()))?;
-        self.put_table(key, FORMAT, reader)
+            .map_err(|error| PutRowsError::of_arrow(FORMAT, error, PutBatch::default()))?;
+        self.put_rows(key, reader, |error, put| PutRowsError::of_arrow(FORMAT, error, put))
     }
 }
 
@@ -120,27 +121,27 @@ impl BatchReader {
     ///
     /// # Errors
     ///
-    /// [`WriteTableError`]; also for columns of types that JSON has no form for.
+    /// [`WriteRowsError`]; also for columns of types that JSON has no form for.
     pub fn write_json_lines(
         &mut self,
         out: impl Write,
         options: &WriteJsonOptions,
-    ) -> Result<TableWritten, WriteTableError> {
+    ) -> Result<TableWritten, WriteRowsError> {
         let mut out = Counted::new(out);
         let builder = WriterBuilder::new().with_explicit_nulls(options.explicit_nulls);
         let mut writer = builder.build::<_, LineDelimited>(&mut out);
-        let mut write = || -> Result<u64, RowsOr<ArrowError>> {
+        let mut write = || -> Result<u64, WriteRowsError> {
             let mut rows = OutRows::begin(self, options.range)?;
             let mut count = 0;
             while let Some(batch) = rows.next()? {
-                writer.write(&rows.complete(&batch)?).map_err(RowsOr::Format)?;
+                writer.write(&rows.complete(&batch)?).map_err(WriteRowsError::encode(FORMAT))?;
                 count += batch.rows().num_rows() as u64;
             }
-            writer.finish().map_err(RowsOr::Format)?;
+            writer.finish().map_err(WriteRowsError::encode(FORMAT))?;
             Ok(count)
         };
         let outcome = write();
         drop(writer);
-        out.conclude(FORMAT, outcome)
+        out.conclude(outcome)
     }
 }

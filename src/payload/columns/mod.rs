@@ -52,14 +52,14 @@ mod read_error;
 mod read_only;
 mod reader;
 mod registry;
+mod rows_in;
 mod schema_error;
 mod structure;
-#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
-mod table_in;
 #[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
 mod table_out;
 mod used;
 mod view;
+mod write_error;
 
 use std::sync::Arc;
 
@@ -76,8 +76,7 @@ pub use batch::StoredBatch;
 #[cfg(feature = "csv")]
 pub use csv::{PutCsvOptions, WriteCsvOptions};
 pub use evolution::Evolution;
-pub use ipc_in::PutIpcError;
-pub use ipc_out::{IpcOptions, IpcWritten, WriteIpcError};
+pub use ipc_out::{IpcOptions, IpcWritten};
 pub use ipc_sink::IpcFormat;
 #[cfg(feature = "json")]
 pub use json_lines::{PutJsonOptions, WriteJsonOptions};
@@ -88,11 +87,11 @@ pub use put_error::PutBatchError;
 pub use read_error::ReadBatchError;
 pub use read_only::ReadOnlyColumns;
 pub use reader::{BatchReader, BatchReaderOptions, RawRecords};
+pub use rows_in::PutRowsError;
 pub use schema_error::SchemaError;
 #[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
-pub use table_in::PutTableError;
-#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
-pub use table_out::{TableWritten, WriteTableError};
+pub use table_out::TableWritten;
+pub use write_error::WriteRowsError;
 
 /// A stream, as a place for batches of columns.
 ///

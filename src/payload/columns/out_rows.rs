@@ -11,8 +11,8 @@ use crate::stream::sequence_number::SequenceNumber;
 use crate::sys::clock::Timestamp;
 
 use super::batch::StoredBatch;
-use super::read_error::ReadBatchError;
 use super::reader::BatchReader;
+use super::write_error::WriteRowsError;
 
 /// Which rows go out, and with what.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,17 +51,6 @@ macro_rules! range_methods {
 }
 pub(super) use range_methods;
 
-/// Why rows cannot go out as they are.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RowsError {
-    #[error(transparent)]
-    Read(#[from] ReadBatchError),
-    #[error("the batch at {number} has another schema than those before it")]
-    SchemaChanged { number: SequenceNumber },
-    #[error("the rows have a column '{name}' already")]
-    ColumnExists { name: &'static str },
-}
-
 /// What a reader shows from here on, up to the range's end or what there is now.
 pub(super) struct OutRows<'r> {
     reader: &'r mut BatchReader,
@@ -76,7 +65,7 @@ pub(super) struct OutRows<'r> {
 
 impl<'r> OutRows<'r> {
     /// Looks at the first batch. With none at all, the schema is the one asked for, or the stream's newest, or has no columns.
-    pub(super) fn begin(reader: &'r mut BatchReader, range: RowRange) -> Result<Self, RowsError> {
+    pub(super) fn begin(reader: &'r mut BatchReader, range: RowRange) -> Result<Self, WriteRowsError> {
         let first = reader.next()?;
         let rows = match &first {
             Some(batch) if !range.ends_before(batch) => Some(batch.rows().schema()),
@@ -92,7 +81,7 @@ impl<'r> OutRows<'r> {
         };
         let added = if range.numbers { added(reader.is_merged()) } else { Vec::new() };
         if let Some((name, _)) = added.iter().find(|(name, _)| rows.field_with_name(name).is_ok()) {
-            return Err(RowsError::ColumnExists { name });
+            return Err(WriteRowsError::ColumnExists { name });
         }
         let schema = match added.is_empty() {
             true => Arc::clone(&rows),
@@ -116,7 +105,7 @@ impl<'r> OutRows<'r> {
     }
 
     /// The next batch, without what is added. What does not go out stays with the reader.
-    pub(super) fn next(&mut self) -> Result<Option<StoredBatch>, RowsError> {
+    pub(super) fn next(&mut self) -> Result<Option<StoredBatch>, WriteRowsError> {
         if self.ended {
             return Ok(None);
         }
@@ -132,7 +121,7 @@ impl<'r> OutRows<'r> {
         if !Arc::ptr_eq(&self.rows, batch.rows().schema_ref()) && self.rows != batch.rows().schema() {
             let number = batch.sequence_number();
             self.reader.put_back(batch);
-            return Err(RowsError::SchemaChanged { number });
+            return Err(WriteRowsError::SchemaChanged { number });
         }
         let (batch, others) = self.range.cut(batch);
         if let Some(others) = others {
@@ -142,7 +131,7 @@ impl<'r> OutRows<'r> {
     }
 
     /// The rows of a batch with what is added.
-    pub(super) fn complete(&self, batch: &StoredBatch) -> Result<RecordBatch, RowsError> {
+    pub(super) fn complete(&self, batch: &StoredBatch) -> Result<RecordBatch, WriteRowsError> {
         let rows = batch.rows();
         if self.added == 0 {
             return Ok(rows.clone());
@@ -158,7 +147,7 @@ impl<'r> OutRows<'r> {
             rows.columns().iter().map(Arc::clone).chain(added.into_iter().take(self.added)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| RowsError::Read(super::registry::unsupported(error).into()))
+            .map_err(|error| WriteRowsError::Read(super::registry::unsupported(error).into()))
     }
 }
 

@@ -20,8 +20,9 @@ use super::Columns;
 use super::out_rows::{OutRows, RowRange, range_methods};
 use super::put::PutBatch;
 use super::reader::BatchReader;
-use super::table_in::PutTableError;
-use super::table_out::{Counted, RowsOr, TableWritten, WriteTableError};
+use super::rows_in::PutRowsError;
+use super::table_out::{Counted, TableWritten};
+use super::write_error::WriteRowsError;
 
 const FORMAT: &str = "Parquet";
 
@@ -62,21 +63,21 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// [`PutTableError`].
+    /// [`PutRowsError`].
     pub fn put_parquet<'k>(
         &self,
         key: impl Into<Key<'k>>,
         source: impl ChunkReader + 'static,
-    ) -> Result<PutBatch, PutTableError> {
+    ) -> Result<PutBatch, PutRowsError> {
         let opened = guarded(|| {
             let builder = ParquetRecordBatchReaderBuilder::try_new(source)?;
             let rows = self.rows_at_once(builder.schema());
             builder.with_batch_size(rows).build()
         });
         let mut reader =
-            opened.map_err(|error| PutTableError::of_arrow(FORMAT, error.into(), PutBatch::default()))?;
+            opened.map_err(|error| PutRowsError::of_arrow(FORMAT, error.into(), PutBatch::default()))?;
         let batches = iter::from_fn(|| guarded(|| reader.next().transpose()).transpose());
-        self.put_table(key.into(), FORMAT, batches)
+        self.put_rows(key.into(), batches, |error, put| PutRowsError::of_arrow(FORMAT, error, put))
     }
 }
 
@@ -86,28 +87,28 @@ impl BatchReader {
     ///
     /// # Errors
     ///
-    /// [`WriteTableError`]; also for columns of types that Parquet has no form for.
+    /// [`WriteRowsError`]; also for columns of types that Parquet has no form for.
     pub fn write_parquet(
         &mut self,
         out: impl Write + Send,
         options: &WriteParquetOptions,
-    ) -> Result<TableWritten, WriteTableError> {
+    ) -> Result<TableWritten, WriteRowsError> {
         let mut out = Counted::new(out);
-        let write = || -> Result<u64, RowsOr<ParquetError>> {
+        let write = || -> Result<u64, WriteRowsError> {
             let mut rows = OutRows::begin(self, options.range)?;
             let properties = Some(options.properties.clone());
             let mut writer = ArrowWriter::try_new(&mut out, Arc::clone(rows.schema()), properties)
-                .map_err(RowsOr::Format)?;
+                .map_err(WriteRowsError::encode(FORMAT))?;
             let mut count = 0;
             while let Some(batch) = rows.next()? {
-                writer.write(&rows.complete(&batch)?).map_err(RowsOr::Format)?;
+                writer.write(&rows.complete(&batch)?).map_err(WriteRowsError::encode(FORMAT))?;
                 count += batch.rows().num_rows() as u64;
             }
-            writer.close().map_err(RowsOr::Format)?;
+            writer.close().map_err(WriteRowsError::encode(FORMAT))?;
             Ok(count)
         };
         let outcome = guarded(write);
-        out.conclude(FORMAT, outcome)
+        out.conclude(outcome)
     }
 }
 
@@ -136,8 +137,8 @@ impl From<Panicked> for ArrowError {
     }
 }
 
-impl From<Panicked> for RowsOr<ParquetError> {
+impl From<Panicked> for WriteRowsError {
     fn from(panicked: Panicked) -> Self {
-        Self::Format(panicked.into())
+        Self::encode(FORMAT)(panicked.0)
     }
 }

@@ -2,10 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::stream::sequence_number::SequenceNumber;
-
-use super::out_rows::RowsError;
-use super::read_error::ReadBatchError;
+use super::write_error::WriteRowsError;
 
 /// What was written in another format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,55 +12,6 @@ pub struct TableWritten {
     pub rows: u64,
     /// Bytes.
     pub bytes: u64,
-}
-
-/// Why rows were not written in another format, or not all.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriteTableError {
-    /// The batches cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadBatchError),
-    /// The destination took no more.
-    #[error("cannot write the rows: {0}")]
-    Write(#[from] io::Error),
-    /// A table has one schema; this batch has another than the first.
-    #[error(
-        "the batch at {number} has another schema than those before it: choose one for all with BatchReaderOptions::schema, or \
-         end before it"
-    )]
-    SchemaChanged {
-        /// The batch's first row.
-        number: SequenceNumber,
-    },
-    /// A column is in the way of one that was to be added.
-    #[error(
-        "the rows have a column '{name}' already: leave it out with BatchReaderOptions::columns, or write no sequence numbers"
-    )]
-    ColumnExists {
-        /// The column.
-        name: &'static str,
-    },
-    /// The format has nothing for columns of this type, or for this value.
-    #[error(
-        "the rows cannot be written as {format}: {reason}; choose other columns with BatchReaderOptions::columns"
-    )]
-    Encode {
-        /// The format.
-        format: &'static str,
-        /// What Arrow says.
-        reason: String,
-    },
-}
-
-impl From<RowsError> for WriteTableError {
-    fn from(error: RowsError) -> Self {
-        match error {
-            RowsError::Read(error) => Self::Read(error),
-            RowsError::SchemaChanged { number } => Self::SchemaChanged { number },
-            RowsError::ColumnExists { name } => Self::ColumnExists { name },
-        }
-    }
 }
 
 /// A destination that counts what it has taken, and keeps the error when it takes no more: formats turn it into text.
@@ -78,23 +26,17 @@ impl<W: Write> Counted<W> {
         Self { out, written: 0, failure: None }
     }
 
-    /// What became of writing it all.
-    pub(super) fn conclude<E: ToString>(
+    /// What became of writing it all: so many rows, or an error.
+    pub(super) fn conclude(
         mut self,
-        format: &'static str,
-        outcome: Result<u64, RowsOr<E>>,
-    ) -> Result<TableWritten, WriteTableError> {
+        outcome: Result<u64, WriteRowsError>,
+    ) -> Result<TableWritten, WriteRowsError> {
         if let Some(failure) = self.failure {
             return Err(failure.into());
         }
-        match outcome {
-            Ok(rows) => {
-                self.out.flush()?;
-                Ok(TableWritten { rows, bytes: self.written })
-            }
-            Err(RowsOr::Rows(error)) => Err(error.into()),
-            Err(RowsOr::Format(error)) => Err(WriteTableError::Encode { format, reason: error.to_string() }),
-        }
+        let rows = outcome?;
+        self.out.flush()?;
+        Ok(TableWritten { rows, bytes: self.written })
     }
 
     fn note<T>(&mut self, outcome: io::Result<T>) -> io::Result<T> {
@@ -119,17 +61,5 @@ impl<W: Write> Write for Counted<W> {
     fn flush(&mut self) -> io::Result<()> {
         let outcome = self.out.flush();
         self.note(outcome)
-    }
-}
-
-/// An error of the rows, or of the format that they are written in.
-pub(super) enum RowsOr<E> {
-    Rows(RowsError),
-    Format(E),
-}
-
-impl<E> From<RowsError> for RowsOr<E> {
-    fn from(error: RowsError) -> Self {
-        Self::Rows(error)
     }
 }

@@ -102,19 +102,9 @@ impl<'a> Parts<'a> {
 
     /// Sorts the fields by key. Of those with one key, the last in the line stays.
     pub(super) fn sort_fields(&mut self) {
-        let ascending = |pair: &[FieldRef<'_>]| matches!(pair, [left, right] if left.key < right.key);
-        if self.fields.windows(2).all(ascending) {
-            return;
+        if !fields_ascend(&self.fields) {
+            sort_fields(&mut self.fields);
         }
-        // The sort keeps the order of equal keys.
-        self.fields.sort_by_key(|field| field.key);
-        self.fields.dedup_by(|later, earlier| {
-            let repeated = later.key == earlier.key;
-            if repeated {
-                *earlier = *later;
-            }
-            repeated
-        });
     }
 
     /// Sorts the tags by key and reports whether every key is there once.
@@ -125,6 +115,24 @@ impl<'a> Parts<'a> {
         self.tags.sort_by_key(|tag| tag.key);
         self.tags_ascend()
     }
+}
+
+/// Whether fields are sorted by key, and every key is there once.
+pub(super) fn fields_ascend(fields: &[FieldRef<'_>]) -> bool {
+    fields.is_sorted_by(|left, right| left.key < right.key)
+}
+
+/// Sorts fields by key. Of those with one key, the last stays: it counts.
+pub(super) fn sort_fields(fields: &mut Vec<FieldRef<'_>>) {
+    // The sort keeps the order of equal keys.
+    fields.sort_by_key(|field| field.key);
+    fields.dedup_by(|later, earlier| {
+        let repeated = later.key == earlier.key;
+        if repeated {
+            *earlier = *later;
+        }
+        repeated
+    });
 }
 
 #[cfg(test)]

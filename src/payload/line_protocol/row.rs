@@ -1,5 +1,6 @@
 //! What can be written as a line.
 
+use super::parts::{fields_ascend, sort_fields};
 use super::point_ref::{FieldRef, FieldValueRef, PointRef, TagRef};
 use super::text::Text;
 use crate::payload::point::{FieldValue, Point, PointTime};
@@ -63,15 +64,11 @@ impl Row for PointRef<'_, '_> {
 
     fn fields(&self) -> impl Iterator<Item = FieldRef<'_>> {
         let fields = PointRef::fields(self);
-        let sorted = fields.is_sorted_by(|left, right| left.key < right.key);
+        let sorted = fields_ascend(fields);
         let mut order: Vec<FieldRef<'_>> = Vec::new();
         if !sorted {
             order.extend(fields);
-            // The sort is stable: of the fields with one key the last in the line comes last, and it counts.
-            order.sort_by_key(|field| field.key);
-            order.reverse();
-            order.dedup_by_key(|field| field.key);
-            order.reverse();
+            sort_fields(&mut order);
         }
         let in_line = fields.iter().filter(move |_| sorted).copied();
         in_line.chain(order)

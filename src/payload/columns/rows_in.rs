@@ -1,8 +1,9 @@
-//! Rows of other formats into a stream: what CSV, JSON lines and Parquet have in common.
+//! Rows of a format into a stream: what all formats have in common.
 
 use std::io;
 
 use arrow_array::RecordBatch;
+#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
 use arrow_schema::{ArrowError, Schema};
 
 use crate::stream::put::Key;
@@ -12,14 +13,16 @@ use super::put::PutBatch;
 use super::put_error::PutBatchError;
 
 /// How many rows are read at once where the handle says nothing else.
+#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
 const ROWS_AT_ONCE: usize = 8192;
 /// How many fields are read at once at most: the readers of CSV and JSON take up to 40 bytes for each before they read the first.
+#[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
 const FIELDS_AT_ONCE: usize = 1 << 20;
 
-/// Why rows of another format were not put, or not all.
+/// Why rows of a format were not put, or not all of them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PutTableError {
+pub enum PutRowsError {
     /// The source cannot be read.
     #[error("cannot read the rows: {source}; {} rows were put before that", put.rows)]
     Read {
@@ -28,7 +31,7 @@ pub enum PutTableError {
         /// What was put before.
         put: PutBatch,
     },
-    /// What was read is not of the format, or does not fit the schema.
+    /// What was read is not of the format, or of a kind of it that is not supported, or does not fit the schema.
     #[error("this cannot be read as {format}: {reason}; {} rows were put before that", put.rows)]
     Malformed {
         /// The format.
@@ -43,7 +46,7 @@ pub enum PutTableError {
     Put(#[from] PutBatchError),
 }
 
-impl PutTableError {
+impl PutRowsError {
     /// What was put before the error.
     pub fn put(&self) -> PutBatch {
         match self {
@@ -53,6 +56,7 @@ impl PutTableError {
     }
 
     /// What a reader of `format` said, after `put`.
+    #[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
     pub(super) fn of_arrow(format: &'static str, error: ArrowError, put: PutBatch) -> Self {
         match error {
             ArrowError::IoError(_, source) => Self::Read { source, put },
@@ -62,23 +66,24 @@ impl PutTableError {
 }
 
 impl Columns {
-    /// How many rows of this schema a reader of another format is to give at once.
+    /// How many rows of this schema a reader of a format is to give at once.
+    #[cfg(any(feature = "csv", feature = "json", feature = "parquet"))]
     pub(super) fn rows_at_once(&self, schema: &Schema) -> usize {
         let wanted = if self.max_rows_per_record == 0 { ROWS_AT_ONCE } else { self.max_rows_per_record };
         let fields = schema.flattened_fields().len().max(1);
         wanted.min(FIELDS_AT_ONCE / fields).max(1)
     }
 
-    /// Puts what a reader of `format` gives.
-    pub(super) fn put_table(
+    /// Puts what a reader gives; `failed` says what it means where that is an error, after what was put before.
+    pub(super) fn put_rows<E>(
         &self,
         key: Key<'_>,
-        format: &'static str,
-        batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
-    ) -> Result<PutBatch, PutTableError> {
+        batches: impl IntoIterator<Item = Result<RecordBatch, E>>,
+        failed: impl Fn(E, PutBatch) -> PutRowsError,
+    ) -> Result<PutBatch, PutRowsError> {
         let mut put = PutBatch::default();
         for batch in batches {
-            let batch = batch.map_err(|error| PutTableError::of_arrow(format, error, put))?;
+            let batch = batch.map_err(|error| failed(error, put))?;
             match self.put_batch(key, &batch) {
                 Ok(more) => put.append(more),
                 Err(error) => return Err(error.after(put).into()),
