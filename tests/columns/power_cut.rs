@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Int64Array, RecordBatch};
+use arrow_array::{Int64Array, NullArray, RecordBatch};
 use riverbed::testing::{Disk, ManualClock, Verdict};
-use riverbed::{Durability, Maintenance, Position, Store, StoreOptions, StreamOptions};
+use riverbed::{Durability, Maintenance, Position, PutRecord, Store, StoreOptions, StreamOptions};
 
 use crate::arrays::{batch_of, plain_batch};
 
@@ -121,4 +121,71 @@ fn check(disk: &Disk, clock: &ManualClock, all: &mut Vec<(u64, RecordBatch, bool
     all.push((first, batch(6, -1, 3), true));
     let report = Store::options().storage(disk).verify("data").unwrap();
     assert!(!report.is_damaged(), "seed {seed}: {:?}", report.faults);
+}
+
+/// Puts so many rows that have no bytes, and returns the last one's number.
+fn put_nothing(stream: &riverbed::Stream, rows: usize, durability: Durability) -> u64 {
+    let batch = batch_of(vec![("nothing".to_owned(), Arc::new(NullArray::new(rows)) as _)]);
+    let put = stream.columns().durability(durability).put_batch("key", &batch).unwrap();
+    put.sequence_numbers.unwrap().1.counter()
+}
+
+/// A segment may hand out far more numbers than the ones behind it: all of them must be counted, also when nothing is left of
+/// the segment behind that would say with which number it began, and when a recovery is stopped before it is through.
+#[test]
+fn numbers_of_lost_rows_do_not_come_back_whatever_lies_behind() {
+    // Each of these has no room in the segment before, and so begins one.
+    let begun = [5_000_000, 1, 600_000, 1];
+    let (mut lost, mut stopped) = (0, 0);
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut disk = Disk::new();
+        let options = |disk: &Disk| {
+            Store::options().storage(disk).maintenance(Maintenance::Manual).segment_len(64 * 1024, 64 * 1024)
+        };
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.create_stream("rows", StreamOptions::new()).unwrap();
+        let durable = put_nothing(&stream, 1, Durability::Immediate);
+        let mut highest = durable;
+        for rows in &begun[..rng.usize(1..=begun.len())] {
+            highest = put_nothing(&stream, *rows, Durability::Buffered);
+        }
+        if rng.bool() {
+            // More than half a segment, so that one is prepared that is not used.
+            stream.put_record(&PutRecord::new("key", &[1; 40_000]).durability(Durability::Buffered)).unwrap();
+            store.maintain();
+            highest += 1;
+        }
+        disk = disk.cut_power(rng.u64(..));
+        drop((store, stream));
+        for _ in 0..rng.u8(..3) {
+            let at = disk.steps() + rng.u64(..60);
+            let stop = if rng.bool() { Verdict::Kill } else { Verdict::CutPower { seed: rng.u64(..) } };
+            disk.plan(move |call| if call.step >= at { stop } else { Verdict::Proceed });
+            drop(options(&disk).open("data"));
+            stopped += u32::from(disk.is_off());
+            disk = disk.power_on();
+        }
+
+        let verified = Store::options().storage(&disk).verify("data").unwrap();
+        assert!(!verified.is_damaged(), "seed {seed}: {:?}", verified.faults);
+        let store = options(&disk).open("data").unwrap();
+        let report = store.recovery_report();
+        assert!(!report.is_damaged(), "seed {seed}: {report:#?}");
+        let stream = store.open_stream("rows").unwrap();
+        let mut reader = stream.reader(stream.shards()[0].id, Position::TrimHorizon).unwrap();
+        let mut last = None;
+        while let Some(record) = reader.next().unwrap() {
+            last = Some(record.last_sequence_number().counter());
+        }
+        let last = last.unwrap();
+        assert!(last >= durable);
+        lost += u32::from(last < highest);
+        let given = put_nothing(&stream, 1, Durability::Immediate);
+        assert!(given > highest, "seed {seed}: {given} was given before, up to {highest}: {report:#?}");
+        drop((store, stream));
+        let verified = Store::options().storage(&disk.kill()).verify("data").unwrap();
+        assert!(!verified.is_damaged(), "seed {seed}: {:?}", verified.faults);
+    }
+    assert!(lost > 100 && stopped > 100, "{lost} lost something, {stopped} recoveries were stopped");
 }

@@ -150,6 +150,11 @@ impl Found {
         }
     }
 
+    /// Nothing says that it was ever used: its slot was not written, and it does not begin with a good frame.
+    pub(super) fn is_blank(&self) -> bool {
+        self.identity.is_some() && self.slots == SlotFact::Blank && self.first_frame.is_none()
+    }
+
     /// Finds out how far the good frames go. What may not be durable yet is synced first: it is about to be
     /// served, and what is served must not disappear.
     pub(super) fn examine(

@@ -141,7 +141,7 @@ struct Recovery<'a> {
     last_time: Timestamp,
     next_ordinal: u64,
     trim: u64,
-    /// The segment before lost its tail and nothing later is durable.
+    /// A segment before lost its tail, or may have, and nothing later is durable.
     orphaning: bool,
     used: u64,
     resume: Option<(Arc<Segment>, RegionWriter)>,
@@ -184,8 +184,14 @@ impl<'a> Recovery<'a> {
             self.bound = self.bound.saturating_add(MAX_SPAN);
         }
         self.next_ordinal = found.ordinal + 1;
-        let base = found.base.or(found.first_frame).or(self.expected).unwrap_or(self.bound);
-        if self.expected.is_some_and(|expected| base > expected) && self.newest.is_some() {
+        let begins = found.base.or(found.first_frame);
+        let base = begins.or(self.expected).unwrap_or(self.bound);
+        let may_follow_hole = self.expected.is_some_and(|expected| match begins {
+            Some(base) => base > expected,
+            // Nothing is left of it that says how far the segment before went.
+            None => found.is_blank() && self.next > expected,
+        });
+        if may_follow_hole && self.newest.is_some() {
             let durable_here = found.slot().is_some_and(|slot| slot.end > HEADER_LEN as u64);
             self.orphaning |= !durable_here && !around.later_durable;
         }
@@ -205,10 +211,15 @@ impl<'a> Recovery<'a> {
             later_durable: around.later_durable,
         };
         self.bound = self.bound.max(base).saturating_add(span);
-        self.act(decide(&facts), examined, &facts)
+        self.act(decide(&facts), examined, around)
     }
 
-    fn act(&mut self, row: RecoveryRow, examined: Examined, facts: &Facts) -> Result<(), RecoverError> {
+    fn act(
+        &mut self,
+        row: RecoveryRow,
+        examined: Examined,
+        around: Surroundings,
+    ) -> Result<(), RecoverError> {
         let (extent, recovered) = (examined.extent, examined.recovered_frames());
         let path = examined.found.path.clone();
         let dropped = examined.tail.map_or(0, |tail| tail.bytes as u64);
@@ -232,13 +243,18 @@ impl<'a> Recovery<'a> {
                 self.go_on_at(extent.next);
             }
             RecoveryRow::Whole | RecoveryRow::TornTail => {
-                let complete = !facts.last && !facts.hole_behind;
+                // Only a segment that begins right there says that no number above was handed out.
+                let whole = around.next_base == Some(extent.next);
                 self.keep(examined)?;
                 self.findings.push(report);
                 self.expected = Some(extent.next);
-                self.next = if complete { extent.next } else { self.bound };
-                if complete {
+                self.next = if whole { extent.next } else { self.bound };
+                if whole {
                     self.bound = extent.next;
+                }
+                // Else it is sealed once it is known above which number: were it sealed now and this opening stopped, the
+                // next one would not count what it may have handed out. Durable numbers behind it count by themselves.
+                if whole || around.later_durable {
                     self.seal_newest(extent.next)?;
                 }
             }
@@ -389,15 +405,19 @@ impl<'a> Recovery<'a> {
     }
 
     fn finish(mut self) -> Result<Recovered, RecoverError> {
-        // The orphans first: should the power go in between, they are orphans again. Were the segment before them
-        // sealed already, they would contradict it.
-        for orphan in std::mem::take(&mut self.orphans) {
-            let extent = Extent::empty(self.next, self.last_time);
-            if let Some(segment) = orphan.into_empty(extent) {
-                let segment = Arc::new(segment);
-                self.seal(&segment, extent, self.next)?;
-                self.note(&segment, extent);
-            }
+        // The orphans first, the newest of them before the others: should the power go in between, they are orphans again.
+        // Were a segment before them sealed already, they would contradict it.
+        let extent = Extent::empty(self.next, self.last_time);
+        let orphans: Vec<_> = std::mem::take(&mut self.orphans)
+            .into_iter()
+            .filter_map(|orphan| orphan.into_empty(extent))
+            .map(Arc::new)
+            .collect();
+        for orphan in orphans.iter().rev() {
+            self.seal(orphan, extent, self.next)?;
+        }
+        for orphan in &orphans {
+            self.note(orphan, extent);
         }
         if self.resume.is_none() {
             self.seal_newest(self.next)?;

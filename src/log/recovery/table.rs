@@ -23,7 +23,7 @@ pub(crate) struct Facts {
     pub(crate) overlaps: bool,
     /// The file ends before the watermark.
     pub(crate) short: bool,
-    /// The segment before lost its unsynced tail, and nothing from here on is durable.
+    /// The segment before lost its unsynced tail, or nobody can tell whether it did, and nothing from here on is durable.
     pub(crate) orphan: bool,
     pub(crate) slot: SlotKind,
     /// It has good frames.
@@ -52,7 +52,7 @@ pub enum RecoveryRow {
     TornTail,
     /// E: never used. Removed.
     NeverUsed,
-    /// F: nothing in it was durable, and the segment before lost its tail, so that its records would follow a
+    /// F: nothing in it was durable, and the segment before lost its tail, or may have, so that its records would follow a
     /// hole. Sealed as empty, the bytes kept.
     Orphaned,
     /// G: ends too early, although a later sync says that all of it was durable. Fenced from its end.
@@ -149,6 +149,15 @@ pub(crate) fn decide(facts: &Facts) -> RecoveryRow {
     match *facts {
         Facts { identified: false, .. } => RecoveryRow::Unidentified,
         Facts { overlaps: true, .. } => RecoveryRow::Overlapping,
+        Facts {
+            slot: SlotKind::Blank,
+            has_frames: false,
+            zeros_behind: true,
+            last: true,
+            hole_behind: false,
+            short: false,
+            ..
+        } => RecoveryRow::NeverUsed,
         Facts { orphan: true, .. } => RecoveryRow::Orphaned,
         Facts { short: true, .. } => RecoveryRow::CutShort,
         Facts { slot: SlotKind::Damaged, .. } => RecoveryRow::WatermarkLost,
@@ -156,9 +165,6 @@ pub(crate) fn decide(facts: &Facts) -> RecoveryRow {
         Facts { hole_behind: true, later_durable: true, .. } => RecoveryRow::LostDurable,
         Facts { slot: SlotKind::Sealed, hole_behind: true, .. } => RecoveryRow::Sealed,
         Facts { slot: SlotKind::Clean, last: true, zeros_behind: true, .. } => RecoveryRow::CleanlyClosed,
-        Facts { slot: SlotKind::Blank, has_frames: false, zeros_behind: true, last: true, .. } => {
-            RecoveryRow::NeverUsed
-        }
         Facts { slot: SlotKind::Blank | SlotKind::Open | SlotKind::Clean, zeros_behind: true, .. } => {
             RecoveryRow::Whole
         }
