@@ -1,5 +1,5 @@
-//! Guards against what only many shards show: descriptors or mappings that are held for each of them, or for those that
-//! are long closed, until the process may have no more; and memory or time for opening that grows out of hand.
+//! Guards against what only many shards or segments show: descriptors or mappings that are held for each of them, or for those
+//! that are long closed, until the process may have no more; and memory or time for opening that grows out of hand.
 //!
 //! `RIVERBED_SHARDS` says how many there are (1,000; 10,000 in `just shards`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -127,10 +127,26 @@ fn child_takes() {
             let stream = store.open_stream("s").unwrap();
             child::report(&format!("records {}\n", count_closed_too(&stream)));
         }
+        "segments" => {
+            let store = options().segment_len(64 * 1024, 64 * 1024).open(path).unwrap();
+            let stream = store.create_stream("stream-000", StreamOptions::new()).unwrap();
+            // Here the number of shards is that of segments: two records have no room in one.
+            took("fill segments", || {
+                for _ in 0..shards {
+                    stream.put("key", [1; 40_000]).unwrap();
+                }
+            });
+            assert_eq!(stream.stats().shards[0].segments, shards as usize);
+        }
+        "verify" => {
+            let report = took("verify", || Store::verify(path).unwrap());
+            assert!(!report.is_damaged(), "{:?}", report.faults);
+            child::report(&format!("records {}\n", report.records));
+        }
         how => panic!("{how}?"),
     }
     child::report("ended\n");
-    if how == "open" {
+    if how == "open" || how == "segments" {
         // For the next one to recover from.
         std::process::abort();
     }
@@ -246,6 +262,18 @@ fn few_descriptors_are_enough() {
     assert!(taken.most.descriptors < 40);
     assert_eq!(run("open", 2, 100, &path, 40).records, 400);
     assert_eq!(run("open", 2, 100, &path, 40).records, 600);
+}
+
+#[test]
+fn a_shard_may_have_more_segments_than_the_process_descriptors() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("store");
+    run("segments", 1, 100, &path, 1024);
+    // First all of them are as the killed process has left them, then sealed.
+    for (opening, records) in [(1, 100), (2, 101)] {
+        assert_eq!(run("verify", 1, 1, &path, 40).records, records, "opening {opening}");
+        assert_eq!(run("open", 1, 1, &path, 40).records, records, "opening {opening}");
+    }
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -15,12 +14,12 @@ use super::fault::{FaultKind, Findings, Severity};
 /// How often to look again at a slot that may be being written at this very moment.
 const LOOKS: usize = 4;
 
-/// A segment's file and header.
+/// A segment's header. The file is not kept open: a shard may have more segments than a process descriptors.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) path: PathBuf,
     pub(super) ordinal: u64,
-    file: Option<Arc<dyn StorageFile>>,
+    readable: bool,
     pub(super) len: usize,
     pages: [Result<Identity, IdentityFault>; 2],
     slots: [SlotFact; 2],
@@ -41,21 +40,17 @@ impl Head {
                 break;
             }
         }
-        Ok(Self { path: path.to_owned(), ordinal, file: Some(file), len, pages, slots })
+        Ok(Self { path: path.to_owned(), ordinal, readable: true, len, pages, slots })
     }
 
     pub(super) fn unreadable(path: PathBuf, ordinal: u64) -> Self {
         let pages = [Err(IdentityFault::Fields); 2];
-        Self { path, ordinal, file: None, len: 0, pages, slots: [SlotFact::Blank; 2] }
+        Self { path, ordinal, readable: false, len: 0, pages, slots: [SlotFact::Blank; 2] }
     }
 
-    fn identity(&self) -> Option<&Identity> {
+    /// Which segment it is, if either page says so.
+    pub(super) fn identity(&self) -> Option<&Identity> {
         self.pages.iter().find_map(|page| page.as_ref().ok())
-    }
-
-    /// What it takes to check the records.
-    pub(super) fn file_and_identity(&self) -> Option<(&dyn StorageFile, &Identity)> {
-        Some((&**self.file.as_ref()?, self.identity()?))
     }
 
     pub(super) fn slot(&self) -> Option<Slot> {
@@ -68,7 +63,7 @@ impl Head {
     /// The slot as it is by now.
     pub(super) fn slot_now(&self, file: &dyn StorageFile, identity: &Identity) -> io::Result<Option<Slot>> {
         let (_, slots) = read_pages(file, identity.ordinal, identity.shard)?;
-        Ok(Self { path: PathBuf::new(), file: None, slots, ..*self }.slot())
+        Ok(Self { path: PathBuf::new(), slots, ..*self }.slot())
     }
 
     pub(super) fn is_durable(&self) -> bool {
@@ -86,12 +81,14 @@ impl Head {
     /// Nothing of it can be read, and no newer version could.
     pub(super) fn can_go(&self) -> bool {
         let newer = |page: &Result<_, _>| matches!(page, Err(IdentityFault::NewerFormat { .. }));
-        self.file.is_some() && self.identity().is_none() && !self.pages.iter().any(newer)
+        self.readable && self.identity().is_none() && !self.pages.iter().any(newer)
     }
 
     /// What is wrong with the header itself.
     pub(super) fn report(&self, out: &mut Findings) {
-        let Some(_) = &self.file else { return };
+        if !self.readable {
+            return;
+        }
         let path = &self.path;
         let Some(identity) = self.identity() else {
             let mut faults = self.pages.iter().filter_map(|page| page.as_ref().err());

@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 
 use crate::sys::clock::Timestamp;
-use crate::sys::storage::Storage;
+use crate::sys::storage::{Access, Storage};
 
 use super::header::SlotState;
 use super::index;
@@ -107,14 +107,25 @@ impl Walk<'_> {
         self.out.segments += 1;
         head.report(self.out);
         let later_durable = later.iter().any(Head::is_durable);
-        let Some(checked) = head.file_and_identity() else {
+        let Some(identity) = head.identity() else {
             self.expected = None;
             if later_durable && head.can_go() {
                 self.out.removable.push(head.path.clone());
             }
             return;
         };
-        let (file, identity) = checked;
+        let file = match self.storage.open_file(&head.path, Access::Read) {
+            Ok(file) => file,
+            Err(error) => {
+                self.expected = None;
+                // Retention has removed it since.
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.out.add(&head.path, 0, FaultKind::Unreadable, Severity::Damage, error);
+                }
+                return;
+            }
+        };
+        let file = &*file;
         let slot = head.slot();
         let first_frame = || scan::first_sequence(file, identity.signature()).ok().flatten();
         let base = slot.map(|slot| slot.base).or_else(first_frame).or(self.expected).unwrap_or(0);

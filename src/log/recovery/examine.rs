@@ -17,12 +17,11 @@ use crate::sys::storage::{Access, StorageFile};
 use super::RecoverError;
 use super::table::SlotKind;
 
-/// A segment file and its header.
+/// A segment file and its header. The file is not kept open: a shard may have more segments than a process descriptors.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) ordinal: u64,
     pub(super) path: PathBuf,
-    file: Arc<dyn StorageFile>,
     /// The file's length.
     pub(super) len: usize,
     pub(super) identity: Option<Identity>,
@@ -75,8 +74,7 @@ pub(crate) fn ordinal_of(name: &str) -> Option<u64> {
 
 impl Found {
     fn read(context: &Context, path: PathBuf, ordinal: u64, shard: u32) -> Result<Self, RecoverError> {
-        let file =
-            context.storage.open_file(&path, Access::Write).map_err(IoError::context("open", &path))?;
+        let file = open(context, &path)?;
         let mut header = vec![0; HEADER_LEN];
         let read = file.read_at(&mut header, 0).map_err(IoError::context("read", &path))?;
         header.truncate(read);
@@ -101,18 +99,7 @@ impl Found {
             let fault = identity.err();
             let (slots, page) = (SlotFact::Blank, 1);
             let (base, first_frame) = (None, None);
-            return Ok(Self {
-                ordinal,
-                path,
-                file,
-                len,
-                identity: None,
-                fault,
-                slots,
-                page,
-                base,
-                first_frame,
-            });
+            return Ok(Self { ordinal, path, len, identity: None, fault, slots, page, base, first_frame });
         };
         let signature = identity.signature();
         let slot_in =
@@ -129,18 +116,7 @@ impl Found {
             Some(_) => None,
             None => scan::first_sequence(&*file, signature).map_err(IoError::context("read", &path))?,
         };
-        Ok(Self {
-            ordinal,
-            path,
-            file,
-            len,
-            identity: Some(identity),
-            fault: None,
-            slots,
-            page,
-            base,
-            first_frame,
-        })
+        Ok(Self { ordinal, path, len, identity: Some(identity), fault: None, slots, page, base, first_frame })
     }
 
     pub(super) fn slot(&self) -> Option<Slot> {
@@ -159,6 +135,7 @@ impl Found {
     /// served, and what is served must not disappear.
     pub(super) fn examine(
         self,
+        context: &Context,
         base: u64,
         last_time: Timestamp,
         last: bool,
@@ -186,7 +163,7 @@ impl Found {
         let kind = if kind == SlotKind::Clean && missing > 0 { SlotKind::Open } else { kind };
         let settled = match kind {
             SlotKind::Sealed => true,
-            SlotKind::Clean => last && !short && self.is_blank_at(start.end)?,
+            SlotKind::Clean => last && !short && self.is_blank_at(context, start.end)?,
             SlotKind::Blank | SlotKind::Open | SlotKind::Damaged => false,
         };
         let failed = |action| IoError::context(action, &self.path);
@@ -194,15 +171,16 @@ impl Found {
         // is used, the leap in the numbers would look like lost records.
         let by_recovery = |slot: Slot| slot.successor_base > slot.next || slot.frames == 0;
         if self.slot().is_some_and(|slot| slot.state == SlotState::Sealed && by_recovery(slot)) {
-            self.file.sync_data().map_err(failed("sync"))?;
+            open(context, &self.path)?.sync_data().map_err(failed("sync"))?;
         }
         let (extent, tail) = if settled || short {
             (start, None)
         } else {
-            self.file.sync_data().map_err(failed("sync"))?;
+            let file = open(context, &self.path)?;
+            file.sync_data().map_err(failed("sync"))?;
             let capacity = full_len.min(self.len);
             let Scan { extent, tail } =
-                scan::scan(&*self.file, identity.signature(), start, capacity).map_err(failed("read"))?;
+                scan::scan(&*file, identity.signature(), start, capacity).map_err(failed("read"))?;
             // Files have their full length before they get their name: what this one lacks may have been records.
             let tail = match missing {
                 0 => tail,
@@ -214,17 +192,19 @@ impl Found {
     }
 
     /// Whether nothing was written at `offset`, where the next frame would be.
-    fn is_blank_at(&self, offset: usize) -> Result<bool, RecoverError> {
+    fn is_blank_at(&self, context: &Context, offset: usize) -> Result<bool, RecoverError> {
         let mut bytes = [0; FIXED_HEADER_LEN];
-        let read =
-            self.file.read_at(&mut bytes, offset as u64).map_err(IoError::context("read", &self.path))?;
+        let read = open(context, &self.path)?
+            .read_at(&mut bytes, offset as u64)
+            .map_err(IoError::context("read", &self.path))?;
         Ok(bytes.iter().take(read).all(|&byte| byte == 0))
     }
 
     /// Bytes behind the header up to the last that is not zero.
-    pub(super) fn bytes_in_use(&self) -> Result<u64, RecoverError> {
-        let used = scan::last_nonzero(&*self.file, HEADER_LEN, self.len)
-            .map_err(IoError::context("read", &self.path))?;
+    pub(super) fn bytes_in_use(&self, context: &Context) -> Result<u64, RecoverError> {
+        let file = open(context, &self.path)?;
+        let used =
+            scan::last_nonzero(&*file, HEADER_LEN, self.len).map_err(IoError::context("read", &self.path))?;
         Ok(used as u64)
     }
 
@@ -261,6 +241,10 @@ impl Examined {
         let slot = self.slot();
         Some(Segment::sealed(self.found.path, identity, slot, self.found.page, self.extent))
     }
+}
+
+fn open(context: &Context, path: &Path) -> Result<Arc<dyn StorageFile>, IoError> {
+    context.storage.open_file(path, Access::Write).map_err(IoError::context("open", path))
 }
 
 fn kind_of(state: SlotState) -> SlotKind {

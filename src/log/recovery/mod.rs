@@ -196,7 +196,7 @@ impl<'a> Recovery<'a> {
             self.orphaning |= !durable_here && !around.later_durable;
         }
         let span = found.identity.as_ref().map_or(MAX_SPAN, |identity| identity.span);
-        let examined = found.examine(base, self.last_time, around.last)?;
+        let examined = found.examine(self.context, base, self.last_time, around.last)?;
         let after = examined.number_after();
         let facts = Facts {
             identified: examined.found.identity.is_some(),
@@ -272,7 +272,7 @@ impl<'a> Recovery<'a> {
             RecoveryRow::Orphaned => {
                 self.next = self.bound;
                 self.findings.push(SegmentRecovery {
-                    dropped_bytes: examined.found.bytes_in_use()?,
+                    dropped_bytes: examined.found.bytes_in_use(self.context)?,
                     recovered_records: 0,
                     ..report
                 });
