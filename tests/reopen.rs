@@ -1,7 +1,9 @@
-//! Everything acknowledged is there after reopening, in order and unchanged.
+//! Everything acknowledged is there after reopening, in order and unchanged. Guards also against an opening that has to read
+//! all that was ever written.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use riverbed::{Durability, Position, PutRecord, Store, StreamOptions};
+use riverbed::testing::Disk;
+use riverbed::{Durability, Maintenance, Position, PutRecord, Store, StreamOptions};
 
 fn read_all(stream: &riverbed::Stream) -> Vec<(u128, String, Vec<u8>)> {
     let mut all = Vec::new();
@@ -90,4 +92,33 @@ fn opening_tells_how_far_it_has_come() {
     let mut seen = seen.lock().unwrap().clone();
     seen.sort_unstable();
     assert_eq!(seen, (1..=8).map(|done| (done, 8)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_writer_that_never_syncs_leaves_few_segments_to_be_read_after_a_crash() {
+    let disk = Disk::new();
+    let options =
+        Store::options().storage(&disk).maintenance(Maintenance::Manual).segment_len(64 * 1024, 64 * 1024);
+    let store = options.clone().open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().durability(Durability::Buffered)).unwrap();
+    // Two go into a segment.
+    for number in 0..60_u8 {
+        stream.put("k", vec![number; 20_000]).unwrap();
+        store.maintain();
+    }
+    let stats = stream.stats().shards.remove(0);
+    assert_eq!((stats.segments, stats.records), (30, 60));
+    // The active segment, and no more than a few that are waiting.
+    assert!((1..=8).contains(&stats.unsynced), "{} records are not synced", stats.unsynced);
+    // What is durable has been put away: its index is beside it.
+    let indexes = disk.files().iter().filter(|path| path.extension().is_some_and(|it| it == "index")).count();
+    assert!(indexes >= 26, "{indexes} segments have been put away");
+
+    let disk = disk.kill();
+    drop((stream, store));
+    let store = options.storage(&disk).open("data").unwrap();
+    let findings = &store.recovery_report().shards[0].findings;
+    assert!(findings.len() <= 6, "{findings:#?}");
+    let stream = store.open_stream("s").unwrap();
+    assert_eq!(stream.stats().shards[0].records, 60);
 }

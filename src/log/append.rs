@@ -20,6 +20,11 @@ use super::shard_dir::ShardDir;
 use super::stats::Work;
 use super::watchers::Watchers;
 
+/// So many rolled segments wait at the most to be synced, and so many bytes of them, until that is done for nothing but to close
+/// them: they stay mapped until then, and whoever opens the shard after a crash reads all of them.
+const MAX_ROLLED: usize = 4;
+const MAX_ROLLED_LEN: u64 = 64 * 1024 * 1024;
+
 /// Why a frame was not appended. Nothing of it is visible.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum AppendError {
@@ -81,6 +86,8 @@ pub(crate) struct Appender {
     next_capacity: u64,
     /// Rolled segments with frames that are not durable yet, oldest first.
     unsynced: Vec<Arc<Segment>>,
+    /// A sync of those is scheduled.
+    rolled_sync_scheduled: bool,
     /// The shard's oldest kept segment.
     trim: u64,
     gate: Gate,
@@ -106,6 +113,15 @@ pub(crate) struct StartingPoint {
     pub(crate) ended: bool,
 }
 
+/// What is to be synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Everything.
+    All,
+    /// Segments that have been rolled.
+    Rolled,
+}
+
 /// What a sync has to do, in order.
 #[derive(Debug)]
 pub(crate) struct SyncPlan {
@@ -120,6 +136,7 @@ pub(crate) struct SyncPlan {
 #[derive(Debug)]
 pub(crate) enum Ahead {
     Prepare(Wanted),
+    SyncRolled,
     Prefault(Arc<Region>, std::ops::Range<usize>),
 }
 
@@ -132,6 +149,7 @@ impl Appender {
             next_ordinal: start.next_ordinal,
             next_capacity: start.next_capacity,
             unsynced: Vec::new(),
+            rolled_sync_scheduled: false,
             trim: start.trim,
             gate: if start.ended { Gate::Ended } else { Gate::Open },
             sync_due: None,
@@ -304,20 +322,38 @@ impl Appender {
             wanted.prefault = if active.is_rarely_synced() { PREFAULT } else { 0 };
             return place.preparation.schedule(next_ordinal).then_some(Ahead::Prepare(wanted));
         }
+        if !self.rolled_sync_scheduled && has_to_be_synced(&self.unsynced) {
+            self.rolled_sync_scheduled = true;
+            return Some(Ahead::SyncRolled);
+        }
         active.prefault_due().map(|(region, range)| Ahead::Prefault(region, range))
     }
 
-    /// What a sync has to do now; `None` when everything before `self.next()` is durable already.
-    pub(crate) fn plan_sync(&mut self) -> Option<SyncPlan> {
+    /// The scheduled sync of rolled segments is about to be made. Returns the counter below which it makes everything durable.
+    pub(crate) fn rolled_sync_begins(&mut self) -> u64 {
+        self.rolled_sync_scheduled = false;
+        self.end_of(Scope::Rolled)
+    }
+
+    /// The counter below which everything is durable once all in this scope is.
+    fn end_of(&self, scope: Scope) -> u64 {
+        match (scope, &self.active) {
+            (Scope::Rolled, Some(active)) => active.segment().base(),
+            (Scope::Rolled, None) | (Scope::All, _) => self.next,
+        }
+    }
+
+    /// What a sync has to do now.
+    pub(crate) fn plan_sync(&self, scope: Scope) -> SyncPlan {
         let mut segments: Vec<_> =
             self.unsynced.iter().map(|segment| (Arc::clone(segment), segment.extent(), true)).collect();
-        if let Some(active) = &self.active {
+        if let Some(active) = self.active.as_ref().filter(|_| scope == Scope::All) {
             let extent = active.segment().extent();
             if extent.end > active.segment().durable_end() {
                 segments.push((Arc::clone(active.segment()), extent, false));
             }
         }
-        (!segments.is_empty()).then_some(SyncPlan { segments, next: self.next, trim: self.trim })
+        SyncPlan { segments, next: self.end_of(scope), trim: self.trim }
     }
 
     /// Forgets a rolled segment that is durable now.
@@ -373,4 +409,10 @@ impl Appender {
         }
         applies
     }
+}
+
+/// Whether so many segments wait to be synced that this should be done.
+fn has_to_be_synced(rolled: &[Arc<Segment>]) -> bool {
+    let len: u64 = rolled.iter().map(|segment| segment.identity().capacity).sum();
+    rolled.len() >= MAX_ROLLED || len >= MAX_ROLLED_LEN
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 /// | `Immediate` | survives | survives |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// The record is in the page cache. Nothing is synced unless asked for.
+    /// The record is in the page cache. Nobody waits for a sync unless it is asked for. Segments that are full are synced in the
+    /// background, a few at a time, so that they need not stay mapped, nor be read after a crash.
     Buffered,
     /// As `Buffered`, and a sync in the background is due after this time. Each shard has a sync of its own: where the disk makes
     /// a thousand a second, ten thousand shards that are all written to take ten seconds.

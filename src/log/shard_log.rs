@@ -15,7 +15,7 @@ use crate::events;
 use crate::sys::clock::Timestamp;
 use crate::sys::storage::remove_if_there;
 
-use super::append::{Ahead, AppendError, Appender, Gate, Place, StartingPoint};
+use super::append::{Ahead, AppendError, Appender, Gate, Place, Scope, StartingPoint};
 use super::commit::Commit;
 use super::durability::Durability;
 use super::follow::{Backoff, Follow, Registry};
@@ -189,7 +189,7 @@ impl ShardLog {
 
     /// Returns once everything before `target` is durable; many callers share one sync.
     pub(crate) fn sync_to(self: &Arc<Self>, target: u64) -> Result<(), SyncError> {
-        self.commit.reach(target, || self.sync_now())
+        self.commit.reach(target, || self.sync_now(Scope::All))
     }
 
     /// Makes everything durable that has been appended so far.
@@ -296,15 +296,13 @@ impl ShardLog {
         self.commit.wait_for(deadline, arrived);
     }
 
-    /// One sync: everything appended when it starts is durable when it ends.
-    fn sync_now(self: &Arc<Self>) -> Result<u64, SyncError> {
-        let (plan, next) = {
-            let mut appender = self.appender.lock();
-            (appender.plan_sync(), appender.next())
-        };
-        let Some(plan) = plan else {
-            return Ok(next);
-        };
+    /// One sync: everything in its scope that was appended when it starts is durable when it ends. Returns the counter below
+    /// which that is.
+    fn sync_now(self: &Arc<Self>, scope: Scope) -> Result<u64, SyncError> {
+        let plan = self.appender.lock().plan_sync(scope);
+        if plan.segments.is_empty() {
+            return Ok(plan.next);
+        }
         let started = Instant::now();
         for (segment, extent, rolled) in plan.segments {
             let state = if rolled { SlotState::Sealed } else { SlotState::Open };
@@ -318,6 +316,18 @@ impl ShardLog {
         }
         events::synced(self.dir.path(), plan.next, started.elapsed());
         Ok(plan.next)
+    }
+
+    /// Has rolled segments made durable in the background, whether anybody waits for that or not, so that they can be put away.
+    fn sync_rolled_later(self: &Arc<Self>) {
+        let log = Arc::downgrade(self);
+        self.context.background.schedule(Duration::ZERO, move || {
+            if let Some(log) = log.upgrade() {
+                let target = log.appender.lock().rolled_sync_begins();
+                // A failure has poisoned the shard: the next put and everybody who waits are told.
+                drop(log.commit.reach(target, || log.sync_now(Scope::Rolled)));
+            }
+        });
     }
 
     /// A failed sync is final: the kernel may have dropped the pages, and the next sync would not tell.
@@ -419,6 +429,7 @@ impl ShardLog {
                     }
                 });
             }
+            Ahead::SyncRolled => self.sync_rolled_later(),
             Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
                 // In steps, so that a writer whose processor this thread has taken soon has it back.
                 for start in range.clone().step_by(PREFAULT_STEP) {
