@@ -32,18 +32,22 @@ impl IoError {
     }
 }
 
-/// A sync failed. What was not yet durable in that shard may be lost, and the operating system will not say so
-/// again: the shard takes no more writes, goes on serving what is durable, and recovers when the store is
-/// opened anew.
+const FAILED: &str = ": a sync failed; its shard takes no more writes: read on what is durable, mend the disk, then open the \
+     store again, which recovers";
+const NOT_MADE: &str = ": could not be opened to be synced; nothing is lost: let there be descriptors and memory, then sync again";
+
+/// A sync failed, or could not be made. What was to become durable by it is not known to be.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error(
-    "a sync of {} failed; its shard takes no more writes: read on what is durable, mend the disk, then open the \
-     store again, which recovers",
-    path.display()
-)]
+#[error("{}{}", path.display(), if *is_final { FAILED } else { NOT_MADE })]
 pub struct SyncError {
-    /// The segment file whose sync failed.
+    /// The segment file that was to be synced.
     pub path: PathBuf,
+    /// Whether a sync failed: what was not yet durable in that shard may be lost, and the operating system will not say so
+    /// again. So the shard takes no more writes, goes on serving what is durable, and recovers when the store is opened anew.
+    ///
+    /// `false` when no sync was made, because the file could not be opened, as for want of descriptors: nothing is lost, the
+    /// shard goes on, and the next sync tries again. Records that had been put stay: whoever puts them again has them twice.
+    pub is_final: bool,
     /// What the operating system said.
     #[source]
     pub source: Arc<io::Error>,

@@ -98,6 +98,10 @@ pub(crate) fn sync_failed(dir: &Path, error: &dyn Display) {
     tell!(error, shard = %dir.display(), %error, "a sync failed: the shard takes no more records until the store is opened again");
 }
 
+pub(crate) fn sync_not_made(dir: &Path, error: &dyn Display) {
+    tell!(warn, shard = %dir.display(), %error, "could not open a segment to sync it: what was put since the last sync is not durable yet");
+}
+
 pub(crate) fn trimmed(dir: &Path, segments: usize, bytes: u64) {
     tell!(debug, shard = %dir.display(), segments, bytes, "removed the oldest segments");
 }

@@ -1,5 +1,6 @@
 //! Guards against a failed sync that is retried, forgotten, or leaves somebody waiting for ever: it must poison its
-//! shard, wake every waiter with the error, leave what is durable readable, and be healed by reopening.
+//! shard, wake every waiter with the error, leave what is durable readable, and be healed by reopening. Guards also against
+//! taking for one that a file could not be opened.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::ErrorKind;
@@ -7,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use riverbed::testing::{Disk, Operation, Verdict};
+use riverbed::testing::{Disk, ManualClock, Operation, Verdict};
 use riverbed::{
     Durability, Maintenance, Position, PutError, PutRecord, ReadError, ReadLevel, ReaderOptions, Store,
-    StoreOptions, Stream, StreamOptions,
+    StoreOptions, Stream, StreamOptions, Timestamp,
 };
 
 fn options(disk: &Disk) -> StoreOptions {
@@ -168,4 +169,132 @@ fn a_failing_sync_of_a_rolled_segment_fails_the_put_that_waits() {
     fail_syncs(&disk, "00000000000000000000.segment");
     assert!(matches!(put(&stream, "k", b"last", Durability::Immediate), Err(PutError::Sync(_))));
     assert_eq!(read(&stream, shard).len(), 0, "nothing was durable");
+}
+
+/// A store that opens a segment's file for each sync, with one stream.
+fn reopening(disk: &Disk, clock: &ManualClock) -> (Store, Stream) {
+    let store = options(disk).clock(clock.clone()).max_open_files(0).open("data").unwrap();
+    let stream = store.open_or_create_stream("s", StreamOptions::new()).unwrap();
+    (store, stream)
+}
+
+/// From now on no segment can be opened.
+fn fail_opening(disk: &Disk) {
+    disk.plan(|call| {
+        let hit =
+            call.operation == Operation::OpenFile && call.path.extension().is_some_and(|it| it == "segment");
+        if hit { Verdict::Fail(ErrorKind::Other) } else { Verdict::Proceed }
+    });
+}
+
+fn is_put_off(result: Result<riverbed::Put, PutError>) -> bool {
+    matches!(result, Err(PutError::Sync(error)) if !error.is_final)
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_to_be_synced_is_no_failed_sync() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000_000_000));
+    let (store, stream) = reopening(&disk, &clock);
+    let shard = stream.shards()[0].id;
+    put(&stream, "k", b"one", Durability::Immediate).unwrap();
+    fail_opening(&disk);
+    assert!(is_put_off(put(&stream, "k", b"two", Durability::Immediate)));
+    let three = put(&stream, "k", b"three", Durability::Buffered).unwrap();
+    assert!(stream.sync().is_err_and(|error| !error.is_final));
+    assert!(!stream.wait_durable(three.sequence_number, Duration::ZERO).unwrap());
+    assert_eq!(read(&stream, shard), [&b"one"[..], b"two", b"three"]);
+
+    disk.plan(|_| Verdict::Proceed);
+    put(&stream, "k", b"four", Durability::Immediate).unwrap();
+    let disk = disk.cut_power(1);
+    drop((store, stream));
+    let (store, stream) = reopening(&disk, &clock);
+    assert_eq!(read(&stream, shard), [&b"one"[..], b"two", b"three", b"four"]);
+    store.close().unwrap();
+    drop((store, stream));
+
+    // Nor is one that cannot be marked as being written again.
+    let (_store, stream) = reopening(&disk, &clock);
+    fail_opening(&disk);
+    assert!(matches!(put(&stream, "k", b"five", Durability::Buffered), Err(PutError::Io(_))));
+    disk.plan(|_| Verdict::Proceed);
+    put(&stream, "k", b"five", Durability::Immediate).unwrap();
+    assert_eq!(read(&stream, shard).len(), 5);
+}
+
+#[test]
+fn what_could_not_be_synced_in_the_background_is_tried_again() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000_000_000));
+    let (store, stream) = reopening(&disk, &clock);
+    let wait = |seconds| {
+        clock.advance(Duration::from_secs(seconds));
+        store.maintain();
+    };
+    let data = vec![7; 20_000];
+    for _ in 0..4 {
+        put(&stream, "k", &data, Durability::Periodic(Duration::from_secs(1))).unwrap();
+    }
+    let has_index = || disk.files().iter().any(|path| path.extension().is_some_and(|it| it == "index"));
+    let unsynced = || stream.stats().shards[0].unsynced;
+    fail_opening(&disk);
+    wait(1);
+    assert_eq!(unsynced(), 4);
+    disk.plan(|_| Verdict::Proceed);
+    wait(2);
+    assert_eq!((unsynced(), has_index()), (0, true), "synced, and the rolled segment put away");
+
+    // The same when the sync works, and what follows it does not.
+    for _ in 0..2 {
+        put(&stream, "k", &data, Durability::Buffered).unwrap();
+    }
+    stream.sync().unwrap();
+    let indexes =
+        || disk.files().iter().filter(|path| path.extension().is_some_and(|it| it == "index")).count();
+    fail_opening(&disk);
+    wait(1);
+    assert_eq!(indexes(), 1);
+    // Neither is anything removed.
+    let last = put(&stream, "k", b"last", Durability::Buffered).unwrap();
+    assert!(stream.trim_to(last.sequence_number).is_err());
+    assert_eq!(stream.stats().shards[0].records, 7);
+    disk.plan(|_| Verdict::Proceed);
+    wait(2);
+    assert_eq!(indexes(), 2);
+    assert!(stream.trim_to(last.sequence_number).unwrap() > 0);
+    store.close().unwrap();
+}
+
+#[test]
+fn one_that_waits_beside_another_whose_file_could_not_be_opened_tries_for_itself() {
+    let disk = Disk::new();
+    let store = Store::options().storage(&disk).max_open_files(0).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    put(&stream, "k", b"first", Durability::Immediate).unwrap();
+    // One opening fails, late enough for the others to wait for it; nothing depends on that.
+    let failing = Arc::new(AtomicBool::new(true));
+    disk.plan(move |call| {
+        let is_segment = call.path.extension().is_some_and(|it| it == "segment");
+        match call.operation {
+            Operation::SyncData if is_segment => Verdict::Delay(Duration::from_millis(20)),
+            Operation::OpenFile if is_segment && failing.swap(false, Ordering::SeqCst) => {
+                Verdict::Fail(ErrorKind::Other)
+            }
+            _ => Verdict::Proceed,
+        }
+    });
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| put(&stream, "k", b"more", Durability::Immediate))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (done, put_off): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!((done.len(), put_off.len()), (5, 1));
+    assert!(put_off.into_iter().all(is_put_off));
+    let disk = disk.cut_power(1);
+    drop((store, stream));
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.open_stream("s").unwrap();
+    assert!(read(&stream, stream.shards()[0].id).len() > 5);
 }

@@ -13,7 +13,7 @@ use super::frame::Draft;
 use super::header::{HEADER_LEN, Slot, SlotState};
 use super::index::{Mark, STRIDE};
 use super::prepare::Prepared;
-use super::segment::{Extent, LONG_RUN, Segment};
+use super::segment::{Extent, LONG_RUN, Segment, SyncFault};
 
 /// How much is faulted in ahead of the writer, while nobody syncs more often than that.
 pub(crate) const PREFAULT: usize = 1024 * 1024;
@@ -144,8 +144,12 @@ impl Active {
                 self.marked_clean = false;
                 Ok(())
             }
-            Err(source) => {
-                let error = SyncError { path: self.segment.path().to_owned(), source: Arc::new(source) };
+            Err(SyncFault::NotOpened(source)) => {
+                Err(IoError::new("open", self.segment.path(), source).into())
+            }
+            Err(SyncFault::Failed(source)) => {
+                let path = self.segment.path().to_owned();
+                let error = SyncError { path, is_final: true, source: Arc::new(source) };
                 Err(AppendError::Poisoned(place.poison.get_or_init(|| error).clone()))
             }
         }

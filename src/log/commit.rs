@@ -75,7 +75,8 @@ impl Commit {
 
     /// Returns once everything below `target` is durable: made so by somebody else's sync, or by `sync`, which
     /// makes durable what there is and returns the counter below which it did. `sync` runs on one caller's
-    /// thread at a time, without this lock held. Should it fail, it has called [`fail`](Self::fail).
+    /// thread at a time, without this lock held. Should it
+    /// fail for good, it has called [`fail`](Self::fail); else its caller alone gets the error, and somebody else tries.
     pub(crate) fn reach(
         &self,
         target: u64,
@@ -105,8 +106,8 @@ impl Commit {
             let lead = Lead(self);
             let outcome = sync();
             state = self.state.lock();
-            if let Ok(durable) = outcome {
-                state.durable = state.durable.max(durable);
+            if let Ok(durable) = &outcome {
+                state.durable = state.durable.max(*durable);
                 state.syncs += 1;
             }
             state.sync_time = (state.sync_time * 3 + started.elapsed()) / 4;
@@ -118,6 +119,7 @@ impl Commit {
             self.changed.notify_all();
             let watchers = state.watchers.take();
             MutexGuard::unlocked(&mut state, || watchers.wake());
+            outcome?;
         }
     }
 

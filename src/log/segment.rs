@@ -52,6 +52,30 @@ impl Extent {
     }
 }
 
+/// Why a segment could not be synced.
+#[derive(Debug)]
+pub(crate) enum SyncFault {
+    /// Its file, which had been closed for others' sake, could not be opened. Nothing has been asked of the disk: what it may
+    /// have met meanwhile, the next sync is told. May be tried again.
+    NotOpened(io::Error),
+    /// The disk has failed: final.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for SyncFault {
+    fn from(source: io::Error) -> Self {
+        Self::Failed(source)
+    }
+}
+
+impl From<SyncFault> for io::Error {
+    fn from(fault: SyncFault) -> Self {
+        match fault {
+            SyncFault::NotOpened(source) | SyncFault::Failed(source) => source,
+        }
+    }
+}
+
 /// One file of frames. Shared between the shard's writer, its readers and whoever syncs it.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -211,8 +235,8 @@ impl Segment {
         state: SlotState,
         successor_base: u64,
         trim: u64,
-    ) -> io::Result<()> {
-        let file = self.file.get(context)?;
+    ) -> Result<(), SyncFault> {
+        let file = self.open_to_sync(context)?;
         if state == SlotState::Open {
             self.write_back_long_run(extent.end)?;
         }
@@ -234,6 +258,14 @@ impl Segment {
         Ok(())
     }
 
+    fn open_to_sync(&self, context: &Context) -> Result<Arc<dyn StorageFile>, SyncFault> {
+        self.file.get(context).map_err(|source| match source.kind() {
+            // There will be none of its name again.
+            io::ErrorKind::NotFound => SyncFault::Failed(source),
+            _ => SyncFault::NotOpened(source),
+        })
+    }
+
     /// A sync takes the pages that were faulted in ahead of the writer away from it, from when it begins until it has ended
     /// and they are faulted in again. So that it ends soon, most of a long run of frames is written before it begins. A failure
     /// of this is one of the sync: the kernel may not report it again.
@@ -251,8 +283,8 @@ impl Segment {
 
     /// Makes the slot durable too. With `SlotState::Sealed` in it, nothing is left to sync, and the file is closed (the
     /// mapping stays).
-    pub(crate) fn sync_slot(&self, context: &Context) -> io::Result<()> {
-        let synced = self.slots.sync(&*self.file.get(context)?)?;
+    pub(crate) fn sync_slot(&self, context: &Context) -> Result<(), SyncFault> {
+        let synced = self.slots.sync(&*self.open_to_sync(context)?)?;
         self.close_if_sealed(&synced);
         Ok(())
     }
@@ -273,10 +305,23 @@ impl Segment {
     }
 
     /// Writes a slot and syncs it: for changes of state that must be durable before anything else happens.
-    pub(crate) fn change_slot(&self, context: &Context, change: impl FnOnce(&mut Slot)) -> io::Result<()> {
-        let synced = self.slots.change_then_sync(&*self.file.get(context)?, change)?;
+    pub(crate) fn change_slot(
+        &self,
+        context: &Context,
+        change: impl FnOnce(&mut Slot),
+    ) -> Result<(), SyncFault> {
+        let synced = self.slots.change_then_sync(&*self.open_to_sync(context)?, change)?;
         self.close_if_sealed(&synced);
         Ok(())
+    }
+
+    /// Makes durable that nothing more comes, and closes the file.
+    pub(crate) fn seal(&self, context: &Context) -> Result<(), SyncFault> {
+        if self.slot().state == SlotState::Sealed {
+            self.sync_slot(context)
+        } else {
+            self.change_slot(context, |slot| slot.state = SlotState::Sealed)
+        }
     }
 
     fn close_if_sealed(&self, synced: &Slot) {

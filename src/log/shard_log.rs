@@ -25,11 +25,14 @@ use super::list::SegmentList;
 use super::options::Context;
 use super::prepare::{self, Preparation};
 use super::recovery::Recovered;
-use super::segment::Segment;
+use super::segment::{Segment, SyncFault};
 use super::shard_dir::ShardDir;
 
 /// How much is faulted in at a time: some tens of microseconds' worth.
 const PREFAULT_STEP: usize = 128 * 1024;
+
+/// After what time a sync is tried again for which a file could not be opened.
+const SYNC_AGAIN: Duration = Duration::from_secs(1);
 
 /// One shard's log: a list of segments, one writer's state under a lock, and a group commit.
 #[derive(Debug)]
@@ -255,11 +258,18 @@ impl ShardLog {
     /// Has everything before `target` made durable in the background.
     #[cfg(feature = "async")]
     pub(crate) fn sync_later(self: &Arc<Self>, target: u64) {
+        self.sync_after(Duration::ZERO, target);
+    }
+
+    #[cfg(feature = "async")]
+    fn sync_after(self: &Arc<Self>, delay: Duration, target: u64) {
         let log = Arc::downgrade(self);
-        self.context.background.schedule(Duration::ZERO, move || {
+        self.context.background.schedule(delay, move || {
             if let Some(log) = log.upgrade() {
                 // Whoever waits for it is told of an error.
-                drop(log.sync_to(target));
+                if log.sync_to(target).is_err_and(|error| !error.is_final) {
+                    log.sync_after(SYNC_AGAIN, target);
+                }
             }
         });
     }
@@ -311,7 +321,7 @@ impl ShardLog {
                 .map_err(|source| self.fail_sync(&segment, source))?;
             if rolled {
                 self.appender.lock().forget_synced(&segment);
-                self.retire_later(segment);
+                self.retire_after(Duration::ZERO, segment);
             }
         }
         events::synced(self.dir.path(), plan.next, started.elapsed());
@@ -324,15 +334,22 @@ impl ShardLog {
         self.context.background.schedule(Duration::ZERO, move || {
             if let Some(log) = log.upgrade() {
                 let target = log.appender.lock().rolled_sync_begins();
-                // A failure has poisoned the shard: the next put and everybody who waits are told.
+                // A failure has poisoned the shard: the next put and everybody who waits are told. What could not be made
+                // is made when the next segment is rolled.
                 drop(log.commit.reach(target, || log.sync_now(Scope::Rolled)));
             }
         });
     }
 
-    /// A failed sync is final: the kernel may have dropped the pages, and the next sync would not tell.
-    pub(super) fn fail_sync(&self, segment: &Segment, source: std::io::Error) -> SyncError {
-        let error = SyncError { path: segment.path().to_owned(), source: Arc::new(source) };
+    /// A failed sync is final: the kernel may have dropped the pages, and the next sync would not tell. One that could not be
+    /// made is not.
+    pub(super) fn fail_sync(&self, segment: &Segment, fault: SyncFault) -> SyncError {
+        let is_final = matches!(fault, SyncFault::Failed(_));
+        let error = SyncError { path: segment.path().to_owned(), is_final, source: Arc::new(fault.into()) };
+        if !is_final {
+            events::sync_not_made(self.dir.path(), &error);
+            return error;
+        }
         let error = self.poison.get_or_init(|| error).clone();
         self.tell_failed(&error);
         error
@@ -346,44 +363,26 @@ impl ShardLog {
         }
     }
 
-    /// Finishes a rolled segment in the background: its slot, its index, its mapping.
-    fn retire_later(self: &Arc<Self>, segment: Arc<Segment>) {
+    /// Finishes a segment in the background to which nothing is added any more, and all of which is durable: its slot, its
+    /// index, its mapping.
+    fn retire_after(self: &Arc<Self>, delay: Duration, segment: Arc<Segment>) {
         let log = Arc::downgrade(self);
-        self.context.background.schedule(Duration::ZERO, move || {
+        self.context.background.schedule(delay, move || {
             if let Some(log) = log.upgrade() {
-                log.retire(&segment);
+                log.retire(segment);
             }
         });
     }
 
-    fn retire(&self, segment: &Segment) {
+    fn retire(self: &Arc<Self>, segment: Arc<Segment>) {
         let _trimming = self.trimming.lock();
-        if segment.ordinal() >= self.list.trim() && !self.abandoned.load(Ordering::Acquire) {
-            self.finish(segment, segment.sync_slot(&self.context));
-        }
-    }
-
-    /// As [`retire`](Self::retire), for the last segment of a shard that has ended, all of which is durable. So a stream that is
-    /// split and merged for ever keeps no file open and nothing mapped for the shards that it had.
-    fn retire_last(&self) {
-        let _trimming = self.trimming.lock();
-        let active = self.appender.lock().give_up_active();
-        if self.abandoned.load(Ordering::Acquire) {
+        if segment.ordinal() < self.list.trim() || self.abandoned.load(Ordering::Acquire) {
             return;
         }
-        if let Some(prepared) = self.preparation.take() {
-            // It was never used: the next opening removes it, if this does not.
-            drop(remove_if_there(&*self.context.storage, prepared.path()));
-        }
-        if let Some(segment) = active {
-            self.finish(&segment, segment.change_slot(&self.context, |slot| slot.state = SlotState::Sealed));
-        }
-    }
-
-    /// Puts a segment away whose slot says that nothing more comes, unless that could not be made durable.
-    fn finish(&self, segment: &Segment, sealed: std::io::Result<()>) {
-        if let Err(source) = sealed {
-            self.fail_sync(segment, source);
+        if let Err(fault) = segment.seal(&self.context) {
+            if !self.fail_sync(&segment, fault).is_final {
+                self.retire_after(SYNC_AGAIN, segment);
+            }
             return;
         }
         // An index that cannot be saved is made anew by whoever needs it.
@@ -391,6 +390,27 @@ impl ShardLog {
             events::index_not_saved(segment.path(), &error);
         }
         segment.unpin(&self.context);
+    }
+
+    /// As [`retire`](Self::retire), for the last segment of a shard that has ended, all of which is durable. So a stream that is
+    /// split and merged for ever keeps no file open and nothing mapped for the shards that it had.
+    fn retire_last(self: &Arc<Self>) {
+        let active = self.appender.lock().give_up_active();
+        self.remove_prepared();
+        if let Some(segment) = active {
+            self.retire(segment);
+        }
+    }
+
+    fn remove_prepared(&self) {
+        let _trimming = self.trimming.lock();
+        if self.abandoned.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(prepared) = self.preparation.take() {
+            // It was never used: the next opening removes it, if this does not.
+            drop(remove_if_there(&*self.context.storage, prepared.path()));
+        }
     }
 
     fn place(&self) -> Place<'_> {
@@ -410,7 +430,12 @@ impl ShardLog {
             if let Some(log) = log.upgrade() {
                 log.appender.lock().sync_begins();
                 // A failure has poisoned the shard: the next put and everybody who waits are told.
-                drop(log.sync());
+                if log.sync().is_err_and(|error| !error.is_final) {
+                    let due = log.context.clock.now().saturating_add(SYNC_AGAIN);
+                    if log.appender.lock().sync_by(due) {
+                        log.schedule_sync(SYNC_AGAIN);
+                    }
+                }
             }
         });
     }
@@ -478,8 +503,9 @@ impl ShardLog {
             (appender.close(), appender.next())
         };
         self.wake_waiting();
-        self.sync_to(next)?;
+        let synced = self.sync_to(next);
         self.commit.close();
+        synced?;
         if let Some(prepared) = self.preparation.take() {
             remove_if_there(&*self.context.storage, prepared.path())
                 .map_err(IoError::context("remove", prepared.path()))?;

@@ -16,7 +16,8 @@ use super::shard_log::ShardLog;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrimError {
-    /// A sync has failed, just now or earlier. Nothing was trimmed.
+    /// A sync has failed, just now or earlier, or could not be made. Nothing was removed; the next trim does it, or the next
+    /// opening.
     #[error(transparent)]
     Sync(#[from] SyncError),
     /// The store was closed or the stream deleted. Nothing was trimmed.

@@ -90,7 +90,7 @@ pub enum PutError {
         /// The shard's directory.
         path: PathBuf,
     },
-    /// A sync of the shard has failed, just now or earlier. Whether the record is on disk is not known.
+    /// A sync of the shard has failed, just now or earlier, or could not be made. Whether the record is on disk is not known.
     #[error(transparent)]
     Sync(#[from] SyncError),
     /// The operating system refused something else. Nothing was written.

@@ -111,7 +111,7 @@ mod tests {
             (PutError::MetadataTooLarge { len: 2, max: 1 }, false),
             (PutError::OrderingOfOtherShard { number, shard_id }, false),
             (PutError::OrderingInFuture { number }, false),
-            (PutError::Sync(SyncError { path, source: source() }), false),
+            (PutError::Sync(SyncError { path, is_final: true, source: source() }), false),
             (PutError::Closed, false),
             (PutError::SequenceNumbersExhausted, false),
         ] {

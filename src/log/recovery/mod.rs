@@ -400,7 +400,8 @@ impl<'a> Recovery<'a> {
             slot.last_time = extent.last_time;
             slot.successor_base = successor_base;
         };
-        segment.change_slot(self.context, seal).map_err(IoError::context("seal", segment.path()))?;
+        let sealed = segment.change_slot(self.context, seal).map_err(io::Error::from);
+        sealed.map_err(IoError::context("seal", segment.path()))?;
         Ok(())
     }
 
