@@ -367,9 +367,13 @@ fn there_must_be_a_store() {
     assert!(disk.files().is_empty());
 }
 
-/// A segment begins while the sync of this number, counted from 1, is made for a trim.
-fn trim_while_a_segment_begins(at_sync: usize) {
-    let (disk, _store, stream, followed) = setup();
+/// A segment begins while a trim makes the call of this number, counted from 1, that opens or syncs a segment.
+fn trim_while_a_segment_begins(at_call: usize) {
+    let disk = Disk::new();
+    // Each sync opens its file.
+    let store = options(&disk).max_open_files(0).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    let followed = follow(&disk).open_stream("s").unwrap();
     put(&stream, 0..8);
     let mut lagging = reader(&followed, ReadLevel::Appended);
     assert!(lagging.next().unwrap().is_some());
@@ -378,21 +382,22 @@ fn trim_while_a_segment_begins(at_sync: usize) {
     let number = newest.next().unwrap().unwrap().sequence_number();
     let segments = stream.stats().shards[0].segments;
 
-    let syncs = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&syncs);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&calls);
     disk.plan(move |call| {
         let of_segment = call.path.extension().is_some_and(|extension| extension == "segment");
-        if !of_segment || call.operation != Operation::SyncData {
-            return Verdict::Proceed;
-        }
-        // The one in which a segment is to begin waits for that.
-        let is_last = seen.fetch_add(1, Ordering::SeqCst) + 1 == at_sync;
-        Verdict::Delay(Duration::from_millis(if is_last { 200 } else { 0 }))
+        let counts = of_segment
+            && matches!(call.operation, Operation::OpenFile | Operation::SyncData)
+            && std::thread::current().name() == Some("trim");
+        // Time for a segment to begin.
+        let waits = counts && seen.fetch_add(1, Ordering::SeqCst) + 1 == at_call;
+        if waits { Verdict::Delay(Duration::from_millis(100)) } else { Verdict::Proceed }
     });
     std::thread::scope(|scope| {
-        let trimming = scope.spawn(|| stream.trim_to(number).unwrap());
-        while syncs.load(Ordering::SeqCst) < at_sync {
-            assert!(!trimming.is_finished(), "a trim makes fewer syncs than {at_sync}");
+        let trim = || stream.trim_to(number).unwrap();
+        let trimming = std::thread::Builder::new().name("trim".to_owned()).spawn_scoped(scope, trim).unwrap();
+        while calls.load(Ordering::SeqCst) < at_call {
+            assert!(!trimming.is_finished(), "a trim makes fewer calls than {at_call}");
             std::thread::yield_now();
         }
         put(&stream, 9..12);
@@ -413,7 +418,7 @@ fn trim_while_a_segment_begins(at_sync: usize) {
 #[test]
 fn a_trim_in_the_midst_of_which_a_segment_begins_is_neither_damage_nor_a_missing_file() {
     // Five syncs of segments with records that are not durable yet, and one of the trim point.
-    for at_sync in 1..=6 {
-        trim_while_a_segment_begins(at_sync);
+    for at_call in 1..=12 {
+        trim_while_a_segment_begins(at_call);
     }
 }
