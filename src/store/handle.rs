@@ -483,8 +483,8 @@ impl Shared {
         })
     }
 
-    /// Removes the directory of a shard that the manifest does not speak of any more. Once the stream is closed or deleted it
-    /// is left alone: its name may be another stream's by then. What stays, the next opening removes.
+    /// Removes the directory of a shard that the manifest does not speak of any more. Once the store is closed or the stream
+    /// deleted, it is left alone: its name may be another stream's by then. What stays, the next opening removes.
     pub(crate) fn remove_shard_dir(
         &self,
         core: &Arc<StreamCore>,
