@@ -1,6 +1,7 @@
 //! Guards against a deleted stream that comes back, or whose handles reach into a new stream of the same name.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -36,7 +37,8 @@ fn handles_of_a_deleted_stream_never_see_its_successor() {
     store.delete_stream("s").unwrap();
     assert!(matches!(store.open_stream("s"), Err(StreamError::NotFound { .. })));
     assert!(matches!(store.delete_stream("s"), Err(StreamError::NotFound { .. })));
-    assert!(matches!(old.put("k", b"x"), Err(PutError::Closed)));
+    let put = old.put("k", b"x");
+    assert!(matches!(put, Err(PutError::Closed)), "{put:?}");
     let (new, _) = fill(2);
 
     // What is mapped can be read; what is not is gone, and is not taken from the new stream's files.
@@ -68,6 +70,26 @@ fn handles_of_a_deleted_stream_never_see_its_successor() {
     let store = Store::open(path).unwrap();
     assert_eq!(store.list_streams(), ["s"]);
     assert!(store.recovery_report().is_clean());
+}
+
+#[test]
+fn a_deleted_stream_says_so_although_its_sync_had_failed() {
+    let disk = Disk::new();
+    let options = Store::options().storage(&disk).maintenance(Maintenance::Manual);
+    let store = options.durability(Durability::Immediate).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    stream.put("k", b"x").unwrap();
+    disk.plan(|call| match call.operation {
+        Operation::SyncData => Verdict::Fail(ErrorKind::Other),
+        _ => Verdict::Proceed,
+    });
+    for _ in 0..2 {
+        let put = stream.put("k", b"x");
+        assert!(matches!(put, Err(PutError::Sync(_))), "{put:?}");
+    }
+    store.delete_stream("s").unwrap();
+    let put = stream.put("k", b"x");
+    assert!(matches!(put, Err(PutError::Closed)), "{put:?}");
 }
 
 #[test]

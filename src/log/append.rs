@@ -185,11 +185,12 @@ impl Appender {
         draft: &Draft<'_>,
         now: Timestamp,
     ) -> Result<u64, AppendError> {
-        if let Some(error) = place.poison.get() {
-            return Err(AppendError::Poisoned(error.clone()));
-        }
+        // First: the files of a stream that is being deleted cannot be synced any more, which is no fault of the disk's.
         if self.gate != Gate::Open {
             return Err(AppendError::Closed);
+        }
+        if let Some(error) = place.poison.get() {
+            return Err(AppendError::Poisoned(error.clone()));
         }
         let sequence = self.next;
         let rows = draft.row_count();
