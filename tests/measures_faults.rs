@@ -152,6 +152,50 @@ fn an_index_whose_sync_failed_is_made_anew() {
     }
 }
 
+/// The index of a backup, or of another stream, is found out when it is opened. Should the disk fail meanwhile, it is no more
+/// believed afterwards.
+#[test]
+fn an_index_of_another_stream_is_not_believed_after_an_opening_that_failed() {
+    let [other, disk] = [1, 2].map(|version| {
+        let disk = Disk::new();
+        let (store, stream) = open(&disk);
+        write(&MeasureTable::open(&stream, options(1000)).unwrap(), 60, version).unwrap();
+        // Segments that a recovery has sealed are mapped when they are read.
+        let killed = disk.kill();
+        drop((store, stream));
+        killed
+    });
+    let path = disk.files().into_iter().find(|path| path.ends_with("versions.redb")).unwrap();
+    let foreign = other.read(&path).unwrap();
+    assert_eq!(foreign.len(), disk.read(&path).unwrap().len());
+    disk.damage(&path, 0, &foreign).unwrap();
+    let mut failed = 0;
+    for at in 0.. {
+        let disk = disk.duplicate().unwrap();
+        let (store, stream) = open(&disk);
+        let calls = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&calls);
+        disk.plan(move |call| {
+            let concerns = is_index(call) || call.operation == Operation::Map;
+            let hit = concerns && counted.fetch_add(1, Ordering::Relaxed) == at;
+            if hit { Verdict::Fail(ErrorKind::StorageFull) } else { Verdict::Proceed }
+        });
+        let opened = MeasureTable::open(&stream, options(1000));
+        failed += u32::from(opened.is_err());
+        let over = calls.load(Ordering::Relaxed) <= at;
+        drop(opened);
+        disk.plan(|_| Verdict::Proceed);
+        let table = MeasureTable::open(&stream, options(1000)).unwrap();
+        check_table(&table, &points(60, 2)).unwrap();
+        check(&table);
+        drop((table, stream, store));
+        if over {
+            break;
+        }
+    }
+    assert!(failed > 10, "{failed}");
+}
+
 #[test]
 fn whichever_call_for_the_index_fails_versions_stay_right() {
     let kinds = [ErrorKind::StorageFull, ErrorKind::Other];

@@ -77,6 +77,11 @@ impl Ledger {
         self.reading = None;
     }
 
+    /// Whether all shards have been read.
+    pub(super) fn is_complete(&self) -> bool {
+        self.reading.is_none()
+    }
+
     /// Up to which counter all measures of a shard are known, whose next counter is `tip`.
     pub(super) fn known_up_to(&self, shard: u32, tip: u64) -> u64 {
         match &self.reading {

@@ -73,7 +73,11 @@ impl TableCore {
     /// Learns what the stream has and the kept index does not know.
     fn catch_up(&self) -> Result<(), OpenTableError> {
         let mut summary = self.index.summary()?;
-        if summary.watermarks.iter().any(|(shard, watermark)| !self.fits(*shard, watermark)) {
+        let mut fits = true;
+        for (shard, watermark) in &summary.watermarks {
+            fits = fits && self.fits(*shard, watermark)?;
+        }
+        if !fits {
             self.index.clear()?;
             *self.ledger.lock() = Ledger::new(Arc::clone(&self.index))?;
             summary = self.index.summary()?;
@@ -90,25 +94,28 @@ impl TableCore {
     }
 
     /// Whether a watermark can be of this stream: the stream goes that far, and has the record that it names.
-    fn fits(&self, shard: u32, watermark: &Watermark) -> bool {
+    fn fits(&self, shard: u32, watermark: &Watermark) -> Result<bool, ReadError> {
         let id = ShardId::new(shard);
         let tip = self.stream.core().shards.look().by_id(id).map(|shard| shard.log.tip().0);
         let Some(tip) = tip else {
-            return true;
+            return Ok(true);
         };
         if watermark.next > tip {
-            return false;
+            return Ok(false);
         }
         let Some((counter, checksum)) = watermark.last else {
-            return true;
+            return Ok(true);
         };
         match self.record(SequenceNumber::new(counter, id)) {
-            Ok(Some(stored)) => crc32fast::hash(stored.data()) == checksum,
+            Ok(Some(stored)) => Ok(crc32fast::hash(stored.data()) == checksum),
             // Removed by retention.
-            Ok(None) => true,
-            Err(ReadMeasureError::Missing { .. } | ReadMeasureError::Decode { .. }) => false,
+            Ok(None) => Ok(true),
+            Err(ReadMeasureError::Missing { .. } | ReadMeasureError::Decode { .. }) => Ok(false),
             // Damaged: all the more reason to keep what the index knows.
-            Err(_) => true,
+            Err(ReadMeasureError::Stream(ReadError::Corrupt { .. })) => Ok(true),
+            Err(ReadMeasureError::Stream(error)) => Err(error),
+            // No record is looked up in the index.
+            Err(ReadMeasureError::Index(_)) => Ok(true),
         }
     }
 

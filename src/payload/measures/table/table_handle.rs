@@ -187,7 +187,11 @@ impl MeasureTable {
 
 impl Drop for TableCore {
     fn drop(&mut self) {
-        // What the index does not know it learns at the next opening.
-        drop(self.checkpoint());
+        // An opening that failed may not have found out yet whether the index is this stream's: what it says is not to be
+        // kept as though it were.
+        if self.ledger.lock().is_complete() {
+            // What the index does not know it learns at the next opening.
+            drop(self.checkpoint());
+        }
     }
 }
