@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use measure_log::{Point, check_table, read_versions};
 use riverbed::measures::{
     MeasureRecord, MeasureTable, MeasureType, Quotas, Reason, TableOptions, WriteRecordsError,
 };
-use riverbed::testing::{Call, Disk, Operation, Verdict};
-use riverbed::{Durability, Maintenance, Store, Stream, StreamOptions};
+use riverbed::testing::{Call, Disk, ManualClock, Operation, Verdict};
+use riverbed::{Durability, Maintenance, Retention, Store, Stream, StreamOptions, Timestamp};
 
 fn open(disk: &Disk) -> (Store, Stream) {
     let options = Store::options().storage(disk).maintenance(Maintenance::Manual);
@@ -194,6 +195,44 @@ fn an_index_of_another_stream_is_not_believed_after_an_opening_that_failed() {
         }
     }
     assert!(failed > 10, "{failed}");
+}
+
+#[test]
+fn what_retention_has_removed_leaves_the_index_also_when_a_checkpoint_has_failed() {
+    let mut failed = 0;
+    for at in 0.. {
+        let disk = Disk::new();
+        let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
+        let store = Store::options().storage(&disk).clock(clock.clone()).maintenance(Maintenance::Manual);
+        let store = store.open("data").unwrap();
+        let stream = store.create_stream("metrics", StreamOptions::new()).unwrap();
+        let table = MeasureTable::open(&stream, options(1000)).unwrap();
+        write(&table, 60, 1).unwrap();
+        table.checkpoint().unwrap();
+        clock.advance(Duration::from_secs(7200));
+        stream.set_retention(Retention::of_age(Duration::from_secs(3600))).unwrap();
+        assert_eq!(table.scan(..).count(), 0);
+        assert_eq!(table.stats().unwrap().kept_points, 60);
+
+        let calls = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&calls);
+        disk.plan(move |call| {
+            let hit = is_index(call) && counted.fetch_add(1, Ordering::Relaxed) == at;
+            if hit { Verdict::Fail(ErrorKind::StorageFull) } else { Verdict::Proceed }
+        });
+        let outcome = table.checkpoint();
+        let over = calls.load(Ordering::Relaxed) <= at;
+        disk.plan(|_| Verdict::Proceed);
+        // After a failed sync no checkpoint is made before the table is opened again.
+        if outcome.is_err() && table.checkpoint().is_ok() {
+            failed += 1;
+            assert_eq!(table.stats().unwrap().kept_points, 0, "call {at}");
+        }
+        if over {
+            break;
+        }
+    }
+    assert!(failed > 2, "{failed}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub enum CheckpointError {
 }
 
 /// How far the kept index has been searched for data points whose records retention has removed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sweep {
     /// Where to go on; `None` when no search is under way.
     next: Option<PointKey>,
@@ -86,7 +86,9 @@ impl TableCore {
         sweep: &mut Sweep,
     ) -> Result<(), CheckpointError> {
         self.stream.sync()?;
-        let mut removed = self.gone(changes, sweep)?;
+        // What is found gone has not gone before it is committed.
+        let mut swept = sweep.clone();
+        let mut removed = self.gone(changes, &mut swept)?;
         // Also what came and went since the last commit.
         let came = changes.points.iter().filter(|(_, latest)| !self.is_kept(latest.number));
         removed.extend(came.map(|(key, _)| *key));
@@ -95,7 +97,9 @@ impl TableCore {
             (*shard, Watermark { next: *next, last })
         };
         let watermarks = known.iter().map(watermark).collect();
-        Ok(self.index.commit(changes, &removed, &watermarks)?)
+        self.index.commit(changes, &removed, &watermarks)?;
+        *sweep = swept;
+        Ok(())
     }
 
     /// A measure's counter with the checksum of its data, if it can be read.
