@@ -2,6 +2,7 @@
 """Breaks each guarantee once and checks that the test named for it notices.
 
 Usage: .ci/mutations.py [NAME ...]   (in a clean checkout; works in a copy under target/mutations)
+       .ci/mutations.py --check      (only looks whether each still applies, and whether docs/DESIGN.md has its row)
 
 Prints a Markdown table, which docs/DESIGN.md keeps. Exits with 1 when a mutation is not noticed or no longer applies.
 """
@@ -149,8 +150,23 @@ def run(name, path, text, replacement, test):
         source.write_text(before)
 
 
+def check():
+    """What is wrong with the list itself."""
+    documented = (ROOT / "docs" / "DESIGN.md").read_text()
+    for name, _, path, text, _, _ in MUTATIONS:
+        places = (ROOT / path).read_text().count(text)
+        if places != 1:
+            yield f"{name}: its text is in {places} places of {path}"
+        if f"(`{name}`)" not in documented:
+            yield f"{name}: has no row in docs/DESIGN.md"
+
+
 def main():
     wanted = sys.argv[1:]
+    if wanted == ["--check"]:
+        problems = list(check())
+        print(*problems, sep="\n")
+        sys.exit(1 if problems else 0)
     if COPY.exists():
         shutil.rmtree(COPY)
     COPY.mkdir(parents=True)
