@@ -2,8 +2,12 @@
 //! read.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
-use riverbed::testing::Disk;
-use riverbed::{Durability, Maintenance, Position, PutRecord, Store, StoreOptions, Stream, StreamOptions};
+use std::io::ErrorKind;
+
+use riverbed::testing::{Disk, Operation, Verdict};
+use riverbed::{
+    Durability, Maintenance, Position, PutError, PutRecord, Store, StoreOptions, Stream, StreamOptions,
+};
 
 const MIB: usize = 1024 * 1024;
 const MAX_RECORD: usize = 10 * MIB;
@@ -135,5 +139,28 @@ fn a_batch_of_large_ones() {
     let batch: Vec<_> =
         expected.iter().map(|(data, metadata)| PutRecord::new("k", data).metadata(metadata)).collect();
     stream.put_records(&batch).all().unwrap();
+    check_for_good(disk, store, stream, &mut expected);
+}
+
+#[test]
+fn one_that_cannot_be_written_leaves_nothing_behind() {
+    let disk = Disk::new();
+    let store = options(&disk).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    let mut expected = Expected::new();
+    put(&stream, &mut expected, bytes(100, 1), Vec::new(), Durability::Buffered);
+    disk.plan(|call| match call.operation {
+        Operation::Write => Verdict::Fail(ErrorKind::Other),
+        _ => Verdict::Proceed,
+    });
+    let refused = stream.put("k", bytes(40_000, 2));
+    assert!(matches!(refused, Err(PutError::Io(_))), "{refused:?}");
+    check(&stream, &expected);
+    disk.plan(|_| Verdict::Proceed);
+    // Shorter than the one that failed: what that had stored must not show behind it.
+    put(&stream, &mut expected, bytes(10, 3), Vec::new(), Durability::Immediate);
+    let report = options(&disk).verify("data").unwrap();
+    assert!(report.is_clean(), "{report:#?}");
+    put(&stream, &mut expected, bytes(40_000, 2), Vec::new(), Durability::Buffered);
     check_for_good(disk, store, stream, &mut expected);
 }

@@ -37,7 +37,8 @@ fn scenario(disk: &Disk) -> Acknowledged {
         };
         acknowledged.durable.entry(name.to_owned()).or_default();
         for index in 0_u8..12 {
-            let data = vec![index; 15_000];
+            // Both sides of the length from which data are written instead of stored.
+            let data = vec![index; if index % 4 == 1 { 20_000 } else { 15_000 }];
             let durability = if index % 3 == 2 { Durability::Immediate } else { Durability::Buffered };
             match stream.put_record(&PutRecord::new("k", &data).durability(durability)) {
                 Ok(_) if durability == Durability::Immediate => {

@@ -77,7 +77,7 @@ impl Active {
         trim: u64,
         stride: usize,
     ) -> Result<Self, AppendError> {
-        let Prepared { identity, file, map } = prepared;
+        let Prepared { identity, file, map, populated } = prepared;
         let path = file.path().to_owned();
         let extent = Extent::empty(base, last_time);
         let slot = Slot {
@@ -94,6 +94,7 @@ impl Active {
         };
         let misfit = || IoError::new("map", &path, io::Error::other("the bounds do not fit"));
         let (region, writer) = Region::new(map, HEADER_LEN, HEADER_LEN).ok_or_else(misfit)?;
+        region.note_populated(populated);
         let segment = Segment::live(identity, slot, 1, extent, file, region);
         segment.write_first_slot(place.context).map_err(IoError::context("write", &path))?;
         Ok(Self {
@@ -159,6 +160,7 @@ impl Active {
     #[inline]
     pub(crate) fn append(
         &mut self,
+        place: &Place<'_>,
         draft: &Draft<'_>,
         sequence: u64,
         next: u64,
@@ -166,10 +168,19 @@ impl Active {
     ) -> Result<(), AppendError> {
         let offset = self.writer.end();
         let signature = self.segment.signature();
-        let written = self
-            .writer
-            .reserve(draft.len(offset))
-            .is_some_and(|slot| draft.write(slot, signature, sequence, time));
+        let len = draft.len(offset);
+        let file = if draft.is_large() && offset + len > self.writer.region().populated() {
+            // Without it, as when there are too many open, the data are stored through the mapping all the same.
+            self.segment.file(place.context).ok()
+        } else {
+            None
+        };
+        let written = match self.writer.reserve(len) {
+            Some(slot) => draft
+                .write(slot, signature, sequence, time, file.as_deref())
+                .map_err(IoError::context("write", self.segment.path()))?,
+            None => false,
+        };
         if !written {
             let source = io::Error::other("a frame did not fit the room made for it");
             return Err(IoError::new("append to", self.segment.path(), source).into());

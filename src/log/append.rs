@@ -201,7 +201,7 @@ impl Appender {
             _ => self.roll(place, draft)?,
         };
         active.mark_open(place)?;
-        active.append(draft, sequence, next, time)?;
+        active.append(place, draft, sequence, next, time)?;
         self.next = next;
         self.last_time = time;
         Ok(sequence)

@@ -21,9 +21,12 @@
 //!   covers the body's checksum too, that one needs no signature, and can be computed before the segment is known.
 //! * The body checksum covers key, metadata and data.
 
+use std::io;
+
 use crate::sys::clock::Timestamp;
 use crate::sys::crc;
 use crate::sys::region::{FRAME_ALIGNMENT, Slot};
+use crate::sys::storage::StorageFile;
 
 use super::header::Signature;
 
@@ -37,6 +40,9 @@ pub(crate) const COLUMNAR_ALIGNMENT: usize = 64;
 pub(crate) const MAX_KEY_LEN: usize = 1024;
 /// The longest record metadata.
 pub(crate) const MAX_METADATA_LEN: usize = 64 * 1024;
+/// From here on data take less time to write than to store page by page into a mapping whose pages are not there yet: at 16 KiB
+/// half of it, at 64 KiB and above a quarter, at 4 KiB the same.
+pub(crate) const LARGE: usize = 16 * 1024;
 /// The most that key and data of one record may take together, as in Kinesis.
 pub(crate) const MAX_RECORD_LEN: usize = 10 * 1024 * 1024;
 /// An upper bound on the bytes of any frame, its paddings included.
@@ -190,6 +196,12 @@ impl<'a> Draft<'a> {
         self.key.len() + self.data_len
     }
 
+    /// Whether writing the data may be faster than storing it, see [`LARGE`].
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        self.data_len >= LARGE
+    }
+
     /// Bytes that the frame needs wherever it lands, paddings included.
     pub(crate) fn max_len(&self) -> usize {
         let alignment = if self.rows.is_some() { COLUMNAR_ALIGNMENT } else { 0 };
@@ -228,8 +240,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Writes the frame into the slot of its length and publishes it. Returns whether it fitted; nothing is visible when it
-    /// did not.
-    #[must_use]
+    /// did not. Parts of its data that are [`LARGE`] are written to `file`, if there is one, which the slot's region maps.
     #[inline]
     pub(crate) fn write(
         &self,
@@ -237,9 +248,10 @@ impl<'a> Draft<'a> {
         signature: Signature,
         sequence: u64,
         time: Timestamp,
-    ) -> bool {
+        file: Option<&dyn StorageFile>,
+    ) -> io::Result<bool> {
         let (Ok(length), Ok(key_length)) = (u32::try_from(slot.len()), u16::try_from(self.key.len())) else {
-            return false;
+            return Ok(false);
         };
         let flags = self.flags;
         let mut fixed = FixedHeader {
@@ -267,12 +279,23 @@ impl<'a> Draft<'a> {
             }
         }
         for part in self.data {
-            fits &= slot.write(part);
+            fits &= match file.filter(|_| part.len() >= LARGE) {
+                None => slot.write(part),
+                Some(file) => {
+                    match slot.write_through(part, |bytes, offset| file.write_all_at(bytes, offset)) {
+                        Ok(fits) => fits,
+                        Err(error) => {
+                            slot.wipe();
+                            return Err(error);
+                        }
+                    }
+                }
+            };
         }
         if fits {
             slot.publish(length);
         }
-        fits
+        Ok(fits)
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Prepared {
     pub(crate) identity: Identity,
     pub(crate) file: Arc<SegmentFile>,
     pub(crate) map: Mapping,
+    /// Pages before this offset have been faulted in.
+    pub(crate) populated: usize,
 }
 
 /// What a segment is wanted for.
@@ -100,12 +102,12 @@ pub(crate) fn create(context: &Context, dir: &Path, wanted: Wanted) -> Result<Pr
         let length = usize::try_from(wanted.capacity)
             .map_err(|error| IoError::new("map", &path, io::Error::other(error)))?;
         let map = map_for_writing(&*file, &path, length)?;
-        map.populate(HEADER_LEN..HEADER_LEN.saturating_add(wanted.prefault))
-            .map_err(IoError::context("fault in", &path))?;
+        let populated = HEADER_LEN.saturating_add(wanted.prefault);
+        map.populate(HEADER_LEN..populated).map_err(IoError::context("fault in", &path))?;
         storage.rename(&temporary, &path).map_err(IoError::context("rename", &temporary))?;
         storage.sync_dir(dir).map_err(IoError::context("sync", dir))?;
         let file = SegmentFile::open(context, path.clone(), &identity, file);
-        Ok(Prepared { identity, file, map })
+        Ok(Prepared { identity, file, map, populated })
     })();
     if outcome.is_err() {
         // Best effort, as the error to report is the one above; what stays is removed when the store opens.

@@ -330,6 +330,11 @@ impl Segment {
         }
     }
 
+    /// The segment's file.
+    pub(crate) fn file(&self, context: &Context) -> io::Result<Arc<dyn StorageFile>> {
+        self.file.get(context)
+    }
+
     /// The segment's bytes, mapped now if they are not yet.
     pub(crate) fn region(&self, context: &Context) -> Result<Arc<Region>, IoError> {
         let mut mapped = self.mapped.lock();

@@ -458,8 +458,12 @@ impl ShardLog {
             Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
                 // In steps, so that a writer whose processor this thread has taken soon has it back.
                 for start in range.clone().step_by(PREFAULT_STEP) {
-                    // Pages that could not be faulted in ahead are faulted in when they are written.
-                    drop(region.mapping().populate(start..range.end.min(start + PREFAULT_STEP)));
+                    let end = range.end.min(start + PREFAULT_STEP);
+                    if end > region.extent().end && region.mapping().populate(start..end).is_err() {
+                        // Pages that could not be faulted in ahead are faulted in when they are written.
+                        return;
+                    }
+                    region.note_populated(end);
                     std::thread::yield_now();
                 }
             }),

@@ -5,8 +5,8 @@
 //! A region is `header | published bytes | unpublished bytes`.
 //!
 //! * **Published bytes** never change. They are handed out as `&[u8]`.
-//! * **Unpublished bytes** are touched by the region's one [`RegionWriter`] alone, through raw pointers; no
-//!   reference to them is ever made. [`Region::new`] makes exactly one writer, it cannot be cloned, and writing
+//! * **Unpublished bytes** are touched by the region's one [`RegionWriter`] alone, through raw pointers, or on its behalf by
+//!   the kernel, through the mapped file; no reference to them is ever made. [`Region::new`] makes exactly one writer, it cannot be cloned, and writing
 //!   takes `&mut`.
 //! * The boundary between the two is [`Published`]: moved by the writer with `Release` after its stores, read
 //!   with `Acquire` before a slice is made. It only moves forward.
@@ -20,10 +20,11 @@
 //! lock keeps other writers of ours away, readers of ours map read-only, nothing of ours ever shortens a
 //! mapped file; the rest is in `docs/DESIGN.md` under "Assumptions about the disk".
 
+use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 
 use super::mapping::Mapping;
 use super::published::{Extent, Published};
@@ -39,6 +40,8 @@ pub(crate) struct Region {
     /// Where frames begin; before it lies the header.
     start: usize,
     published: Published,
+    /// Pages before this offset have been faulted in for writing.
+    populated: AtomicUsize,
     #[cfg(feature = "arrow")]
     validated: super::validated::Validated,
 }
@@ -88,6 +91,7 @@ impl Region {
             base,
             start,
             published: Published::new(end),
+            populated: AtomicUsize::new(0),
             #[cfg(feature = "arrow")]
             validated,
         })
@@ -105,6 +109,16 @@ impl Region {
 
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.map
+    }
+
+    /// Takes note that all pages before `offset` that are still to be written have been faulted in.
+    pub(crate) fn note_populated(&self, offset: usize) {
+        self.populated.fetch_max(offset, Ordering::Relaxed);
+    }
+
+    /// Before this offset a store costs no page fault, unless a sync has taken the page away since.
+    pub(crate) fn populated(&self) -> usize {
+        self.populated.load(Ordering::Relaxed)
     }
 
     /// How far the region may be read now.
@@ -311,6 +325,30 @@ impl Slot<'_> {
         true
     }
 
+    /// As [`write`](Self::write), where `into_file` writes bytes to an offset of the mapped file. When it fails, some of them
+    /// may be there: [`wipe`](Self::wipe) the slot then.
+    pub(crate) fn write_through(
+        &mut self,
+        bytes: &[u8],
+        into_file: impl FnOnce(&[u8], u64) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        let Some(after) = self.cursor.checked_add(bytes.len()).filter(|&after| after <= self.limit) else {
+            return Ok(false);
+        };
+        into_file(bytes, self.cursor as u64)?;
+        self.cursor = after;
+        Ok(true)
+    }
+
+    /// Gives up the frame, and leaves nothing of it behind.
+    pub(crate) fn wipe(self) {
+        // SAFETY: `start < next <= capacity`, so the offset stays inside the mapping.
+        let first = unsafe { self.writer.region.base.add(self.start) };
+        // SAFETY: the bytes lie in the unpublished part, which this writer alone touches (`&mut`), to which no reference is
+        // ever made.
+        unsafe { std::ptr::write_bytes(first.as_ptr(), 0, self.next - self.start) };
+    }
+
     /// Appends zeros up to `offset`, counted from the frame's first byte. Returns whether that fitted.
     #[must_use]
     pub(crate) fn pad_to(&mut self, offset: usize) -> bool {
@@ -374,6 +412,23 @@ mod tests {
         assert!(slot.write(b"nine byte"));
         slot.publish(13);
         assert_eq!(region.bytes(64..80).unwrap(), b"\x0d\0\0\0nine byte\0\0\0");
+    }
+
+    #[test]
+    fn a_wiped_slot_leaves_zeros() {
+        let (region, mut writer) = region(4096);
+        let mut slot = writer.reserve(40).unwrap();
+        assert!(slot.write(b"stored"));
+        // Half of it arrives.
+        let refused = slot.write_through(b"written", |bytes, offset| {
+            assert_eq!((bytes.len(), offset), (7, 64 + 4 + 6));
+            Err(io::ErrorKind::Other.into())
+        });
+        assert!(refused.is_err());
+        slot.wipe();
+        let slot = writer.reserve(40).unwrap();
+        slot.publish(40);
+        assert_eq!(region.bytes(68..104).unwrap(), [0; 36]);
     }
 
     #[test]
