@@ -20,10 +20,12 @@ use super::shard_dir::ShardDir;
 use super::stats::Work;
 use super::watchers::Watchers;
 
-/// So many rolled segments wait at the most to be synced, and so many bytes of them, until that is done for nothing but to close
-/// them: they stay mapped until then, and whoever opens the shard after a crash reads all of them.
+/// So many rolled segments wait to be synced, until that is done for nothing but to close them: they stay mapped until then, and
+/// whoever opens the shard after a crash reads all of them. There may be many shards.
 const MAX_ROLLED: usize = 4;
-const MAX_ROLLED_LEN: u64 = 64 * 1024 * 1024;
+/// From this length on they may be more, but not of more bytes: the writing takes speed from puts, and a burst may be over before.
+const LARGE: u64 = 64 * 1024 * 1024;
+const MAX_ROLLED_LEN: u64 = 1024 * 1024 * 1024;
 
 /// Why a frame was not appended. Nothing of it is visible.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -414,6 +416,7 @@ impl Appender {
 
 /// Whether so many segments wait to be synced that this should be done.
 fn has_to_be_synced(rolled: &[Arc<Segment>]) -> bool {
-    let len: u64 = rolled.iter().map(|segment| segment.identity().capacity).sum();
-    rolled.len() >= MAX_ROLLED || len >= MAX_ROLLED_LEN
+    let capacities = || rolled.iter().map(|segment| segment.identity().capacity);
+    let is_large = capacities().next_back().is_some_and(|newest| newest >= LARGE);
+    (rolled.len() >= MAX_ROLLED && !is_large) || capacities().sum::<u64>() >= MAX_ROLLED_LEN
 }

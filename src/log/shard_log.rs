@@ -332,7 +332,8 @@ impl ShardLog {
     fn sync_rolled_later(self: &Arc<Self>) {
         let log = Arc::downgrade(self);
         self.context.background.schedule(Duration::ZERO, move || {
-            if let Some(log) = log.upgrade() {
+            // Nothing is written for a stream that is being deleted.
+            if let Some(log) = log.upgrade().filter(|log| !log.abandoned.load(Ordering::Acquire)) {
                 let target = log.appender.lock().rolled_sync_begins();
                 // A failure has poisoned the shard: the next put and everybody who waits are told. What could not be made
                 // is made when the next segment is rolled.
