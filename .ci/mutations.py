@@ -31,7 +31,7 @@ MUTATIONS = [
     ("found-names-sync", "names left by a killed process are used before they are durable", "src/store/open.rs",
      "    sync_dir(storage, &streams)?;\n    let mut manifests", "    let mut manifests", "power_cut"),
     ("found-frames-sync", "recovered records are served before they are durable", "src/log/recovery/examine.rs",
-     'self.file.sync_data().map_err(failed("sync"))?;\n            let capacity', "let capacity", "power_cut"),
+     'file.sync_data().map_err(failed("sync"))?;\n            let capacity', "let capacity", "power_cut"),
     ("trust-killed-recovery", "what a killed recovery has sealed is used before that is durable", "src/log/recovery/examine.rs",
      "slot.state == SlotState::Sealed && by_recovery(slot)", "slot.state == SlotState::Open && by_recovery(slot)", "power_cut"),
     ("reuse-numbers", "after an unclean stop numbers go on behind the last record found", "src/log/recovery/mod.rs",
@@ -165,7 +165,8 @@ def main():
     wanted = sys.argv[1:]
     if wanted == ["--check"]:
         problems = list(check())
-        print(*problems, sep="\n")
+        for problem in problems:
+            print(problem)
         sys.exit(1 if problems else 0)
     if COPY.exists():
         shutil.rmtree(COPY)
