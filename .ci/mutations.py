@@ -60,7 +60,7 @@ MUTATIONS = [
     ("retry-sync", "a failed sync poisons nothing", "src/log/shard_log.rs",
      "        let error = self.poison.get_or_init(|| error).clone();\n        self.tell_failed(&error);\n", "", "failing_sync"),
     ("opening-is-final", "a file that cannot be opened to be synced counts as a failed sync", "src/log/segment.rs",
-     "            _ => SyncFault::NotOpened(source),", "            _ => SyncFault::Failed(source),", "failing_sync"),
+     "            true => SyncFault::NotOpened(source),", "            true => SyncFault::Failed(source),", "failing_sync"),
     ("full-unsynced", "full segments that nobody syncs stay mapped", "src/log/append.rs",
      "if !self.rolled_sync_scheduled && has_to_be_synced(&self.unsynced) {",
      "if !self.rolled_sync_scheduled && has_to_be_synced(&self.unsynced) && false {", "reopen"),

@@ -179,11 +179,11 @@ fn reopening(disk: &Disk, clock: &ManualClock) -> (Store, Stream) {
 }
 
 /// From now on no segment can be opened.
-fn fail_opening(disk: &Disk) {
-    disk.plan(|call| {
+fn fail_opening(disk: &Disk, kind: ErrorKind) {
+    disk.plan(move |call| {
         let hit =
             call.operation == Operation::OpenFile && call.path.extension().is_some_and(|it| it == "segment");
-        if hit { Verdict::Fail(ErrorKind::Other) } else { Verdict::Proceed }
+        if hit { Verdict::Fail(kind) } else { Verdict::Proceed }
     });
 }
 
@@ -198,7 +198,7 @@ fn a_file_that_cannot_be_opened_to_be_synced_is_no_failed_sync() {
     let (store, stream) = reopening(&disk, &clock);
     let shard = stream.shards()[0].id;
     put(&stream, "k", b"one", Durability::Immediate).unwrap();
-    fail_opening(&disk);
+    fail_opening(&disk, ErrorKind::OutOfMemory);
     assert!(is_put_off(put(&stream, "k", b"two", Durability::Immediate)));
     let three = put(&stream, "k", b"three", Durability::Buffered).unwrap();
     assert!(stream.sync().is_err_and(|error| !error.is_final));
@@ -216,7 +216,7 @@ fn a_file_that_cannot_be_opened_to_be_synced_is_no_failed_sync() {
 
     // Nor is one that cannot be marked as being written again.
     let (_store, stream) = reopening(&disk, &clock);
-    fail_opening(&disk);
+    fail_opening(&disk, ErrorKind::OutOfMemory);
     assert!(matches!(put(&stream, "k", b"five", Durability::Buffered), Err(PutError::Io(_))));
     disk.plan(|_| Verdict::Proceed);
     put(&stream, "k", b"five", Durability::Immediate).unwrap();
@@ -238,9 +238,15 @@ fn what_could_not_be_synced_in_the_background_is_tried_again() {
     }
     let has_index = || disk.files().iter().any(|path| path.extension().is_some_and(|it| it == "index"));
     let unsynced = || stream.stats().shards[0].unsynced;
-    fail_opening(&disk);
+    fail_opening(&disk, ErrorKind::OutOfMemory);
     wait(1);
     assert_eq!(unsynced(), 4);
+    wait(2);
+    assert_eq!(
+        stream.stats().shards[0].sync_overdue,
+        Duration::from_secs(2),
+        "since it was due, not since it was tried"
+    );
     disk.plan(|_| Verdict::Proceed);
     wait(2);
     assert_eq!((unsynced(), has_index()), (0, true), "synced, and the rolled segment put away");
@@ -252,7 +258,7 @@ fn what_could_not_be_synced_in_the_background_is_tried_again() {
     stream.sync().unwrap();
     let indexes =
         || disk.files().iter().filter(|path| path.extension().is_some_and(|it| it == "index")).count();
-    fail_opening(&disk);
+    fail_opening(&disk, ErrorKind::OutOfMemory);
     wait(1);
     assert_eq!(indexes(), 1);
     // Neither is anything removed.
@@ -279,7 +285,7 @@ fn one_that_waits_beside_another_whose_file_could_not_be_opened_tries_for_itself
         match call.operation {
             Operation::SyncData if is_segment => Verdict::Delay(Duration::from_millis(20)),
             Operation::OpenFile if is_segment && failing.swap(false, Ordering::SeqCst) => {
-                Verdict::Fail(ErrorKind::Other)
+                Verdict::Fail(ErrorKind::OutOfMemory)
             }
             _ => Verdict::Proceed,
         }
@@ -297,4 +303,35 @@ fn one_that_waits_beside_another_whose_file_could_not_be_opened_tries_for_itself
     let store = options(&disk).open("data").unwrap();
     let stream = store.open_stream("s").unwrap();
     assert!(read(&stream, stream.shards()[0].id).len() > 5);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_for_another_reason_is_a_failed_sync() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000_000_000));
+    let (_store, stream) = reopening(&disk, &clock);
+    put(&stream, "k", b"one", Durability::Buffered).unwrap();
+    fail_opening(&disk, ErrorKind::PermissionDenied);
+    let refused = put(&stream, "k", b"two", Durability::Immediate);
+    assert!(matches!(refused, Err(PutError::Sync(error)) if error.is_final));
+    disk.plan(|_| Verdict::Proceed);
+    assert!(matches!(put(&stream, "k", b"three", Durability::Buffered), Err(PutError::Sync(_))));
+}
+
+#[test]
+fn a_store_whose_closing_could_not_sync_is_not_written_to_any_more() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000_000_000));
+    let (store, stream) = reopening(&disk, &clock);
+    let one = put(&stream, "k", b"one", Durability::Buffered).unwrap();
+    fail_opening(&disk, ErrorKind::OutOfMemory);
+    assert!(store.close().is_err());
+    disk.plan(|_| Verdict::Proceed);
+    let (again, opened) = reopening(&disk, &clock);
+    put(&opened, "k", b"two", Durability::Immediate).unwrap();
+    let steps = disk.steps();
+    assert!(stream.sync().is_err_and(|error| error.is_final));
+    assert!(stream.wait_durable(one.sequence_number, Duration::MAX).is_err());
+    assert_eq!(disk.steps(), steps, "the files are the other one's");
+    again.close().unwrap();
 }

@@ -332,14 +332,14 @@ impl Appender {
         active.prefault_due().map(|(region, range)| Ahead::Prefault(region, range))
     }
 
-    /// The scheduled sync of rolled segments is about to be made. Returns the counter below which it makes everything durable.
-    pub(crate) fn rolled_sync_begins(&mut self) -> u64 {
+    /// The scheduled sync of rolled segments has been made. Until then no other one is scheduled: it would wait for this one, and
+    /// hold up what else there is to be done in the background.
+    pub(crate) fn rolled_sync_ends(&mut self) {
         self.rolled_sync_scheduled = false;
-        self.end_of(Scope::Rolled)
     }
 
     /// The counter below which everything is durable once all in this scope is.
-    fn end_of(&self, scope: Scope) -> u64 {
+    pub(crate) fn end_of(&self, scope: Scope) -> u64 {
         match (scope, &self.active) {
             (Scope::Rolled, Some(active)) => active.segment().base(),
             (Scope::Rolled, None) | (Scope::All, _) => self.next,
@@ -378,9 +378,16 @@ impl Appender {
         self.sync_due
     }
 
-    /// The scheduled sync is about to be made.
-    pub(crate) fn sync_begins(&mut self) {
-        self.sync_due = None;
+    /// The scheduled sync is about to be made. Returns when it was due.
+    pub(crate) fn sync_begins(&mut self) -> Option<Timestamp> {
+        self.sync_due.take()
+    }
+
+    /// Takes note that a sync that was due at this time could not be made. Returns whether one must be scheduled for it.
+    pub(crate) fn sync_missed(&mut self, due: Timestamp) -> bool {
+        let scheduled = self.sync_due;
+        self.sync_due = Some(scheduled.map_or(due, |scheduled| scheduled.min(due)));
+        scheduled.is_none()
     }
 
     /// Takes note of how far the process has come that does the appending.

@@ -117,9 +117,10 @@ impl Commit {
             state.led = false;
             std::mem::forget(lead);
             self.changed.notify_all();
+            // Of a sync that has failed `fail` has told them; for one that could not be made there will be another.
+            outcome?;
             let watchers = state.watchers.take();
             MutexGuard::unlocked(&mut state, || watchers.wake());
-            outcome?;
         }
     }
 

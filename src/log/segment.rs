@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::error::IoError;
 use crate::sys::clock::Timestamp;
 use crate::sys::region::Region;
-use crate::sys::storage::{Access, StorageFile};
+use crate::sys::storage::{Access, StorageFile, is_shortage};
 
 use super::files::{self, SegmentFile};
 use super::frame::{Check, Frame};
@@ -237,10 +237,9 @@ impl Segment {
         trim: u64,
     ) -> Result<(), SyncFault> {
         let file = self.open_to_sync(context)?;
-        if state == SlotState::Open {
-            self.write_back_long_run(extent.end)?;
-        }
-        self.slots.sync_then_change(&*file, |slot| {
+        let write_back =
+            || if state == SlotState::Open { self.write_back_long_run(extent.end) } else { Ok(()) };
+        self.slots.sync_then_change(&*file, write_back, |slot| {
             *slot = Slot {
                 generation: slot.generation,
                 state,
@@ -259,10 +258,10 @@ impl Segment {
     }
 
     fn open_to_sync(&self, context: &Context) -> Result<Arc<dyn StorageFile>, SyncFault> {
-        self.file.get(context).map_err(|source| match source.kind() {
-            // There will be none of its name again.
-            io::ErrorKind::NotFound => SyncFault::Failed(source),
-            _ => SyncFault::NotOpened(source),
+        self.file.get(context).map_err(|source| match is_shortage(&source) {
+            true => SyncFault::NotOpened(source),
+            // Nobody knows when it could be opened again, if ever.
+            false => SyncFault::Failed(source),
         })
     }
 

@@ -258,17 +258,12 @@ impl ShardLog {
     /// Has everything before `target` made durable in the background.
     #[cfg(feature = "async")]
     pub(crate) fn sync_later(self: &Arc<Self>, target: u64) {
-        self.sync_after(Duration::ZERO, target);
-    }
-
-    #[cfg(feature = "async")]
-    fn sync_after(self: &Arc<Self>, delay: Duration, target: u64) {
         let log = Arc::downgrade(self);
-        self.context.background.schedule(delay, move || {
+        self.context.background.schedule(Duration::ZERO, move || {
             if let Some(log) = log.upgrade() {
                 // Whoever waits for it is told of an error.
                 if log.sync_to(target).is_err_and(|error| !error.is_final) {
-                    log.sync_after(SYNC_AGAIN, target);
+                    log.sync_again(log.context.clock.now());
                 }
             }
         });
@@ -329,15 +324,19 @@ impl ShardLog {
     }
 
     /// Has rolled segments made durable in the background, whether anybody waits for that or not, so that they can be put away.
-    fn sync_rolled_later(self: &Arc<Self>) {
+    fn sync_rolled_after(self: &Arc<Self>, delay: Duration) {
         let log = Arc::downgrade(self);
-        self.context.background.schedule(Duration::ZERO, move || {
+        self.context.background.schedule(delay, move || {
             // Nothing is written for a stream that is being deleted.
             if let Some(log) = log.upgrade().filter(|log| !log.abandoned.load(Ordering::Acquire)) {
-                let target = log.appender.lock().rolled_sync_begins();
-                // A failure has poisoned the shard: the next put and everybody who waits are told. What could not be made
-                // is made when the next segment is rolled.
-                drop(log.commit.reach(target, || log.sync_now(Scope::Rolled)));
+                let target = log.appender.lock().end_of(Scope::Rolled);
+                let outcome = log.commit.reach(target, || log.sync_now(Scope::Rolled));
+                // A failure has poisoned the shard: the next put and everybody who waits are told.
+                if outcome.is_err_and(|error| !error.is_final) {
+                    log.sync_rolled_after(SYNC_AGAIN);
+                } else {
+                    log.appender.lock().rolled_sync_ends();
+                }
             }
         });
     }
@@ -429,16 +428,20 @@ impl ShardLog {
         let log = Arc::downgrade(self);
         self.context.background.schedule(delay, move || {
             if let Some(log) = log.upgrade() {
-                log.appender.lock().sync_begins();
+                let due = log.appender.lock().sync_begins();
                 // A failure has poisoned the shard: the next put and everybody who waits are told.
                 if log.sync().is_err_and(|error| !error.is_final) {
-                    let due = log.context.clock.now().saturating_add(SYNC_AGAIN);
-                    if log.appender.lock().sync_by(due) {
-                        log.schedule_sync(SYNC_AGAIN);
-                    }
+                    log.sync_again(due.unwrap_or_else(|| log.context.clock.now()));
                 }
             }
         });
+    }
+
+    /// Tries again after a while to make a sync that was due at this time and could not be made.
+    fn sync_again(self: &Arc<Self>, due: Timestamp) {
+        if self.appender.lock().sync_missed(due) {
+            self.schedule_sync(SYNC_AGAIN);
+        }
     }
 
     fn schedule_ahead(self: &Arc<Self>, ahead: Ahead) {
@@ -455,7 +458,7 @@ impl ShardLog {
                     }
                 });
             }
-            Ahead::SyncRolled => self.sync_rolled_later(),
+            Ahead::SyncRolled => self.sync_rolled_after(Duration::ZERO),
             Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
                 // In steps, so that a writer whose processor this thread has taken soon has it back.
                 for start in range.clone().step_by(PREFAULT_STEP) {
@@ -508,9 +511,14 @@ impl ShardLog {
             (appender.close(), appender.next())
         };
         self.wake_waiting();
-        let synced = self.sync_to(next);
+        if let Err(error) = self.sync_to(next) {
+            // Whatever it was, nobody tries again from here: the store may be another writer's soon.
+            let error = self.poison.get_or_init(|| SyncError { is_final: true, ..error }).clone();
+            self.tell_failed(&error);
+            self.commit.close();
+            return Err(error.into());
+        }
         self.commit.close();
-        synced?;
         if let Some(prepared) = self.preparation.take() {
             remove_if_there(&*self.context.storage, prepared.path())
                 .map_err(IoError::context("remove", prepared.path()))?;

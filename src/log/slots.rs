@@ -27,12 +27,15 @@ struct Last {
     page: usize,
     /// Whether a sync has followed.
     is_durable: bool,
+    /// A sync or a write has failed. The system tells one caller of that, and takes what was not written for written: the
+    /// next sync would succeed.
+    has_failed: bool,
 }
 
 impl Slots {
     /// Of a segment whose `slot` lies in this page of the header and is durable.
     pub(crate) fn new(signature: Signature, slot: Slot, page: usize) -> Self {
-        Self { signature, last: Mutex::new(Last { slot, page, is_durable: true }) }
+        Self { signature, last: Mutex::new(Last { slot, page, is_durable: true, has_failed: false }) }
     }
 
     /// The slot last written.
@@ -57,13 +60,16 @@ impl Slots {
         Ok(last.slot)
     }
 
-    /// Syncs the file, and then writes a slot that may say so. The next sync makes that durable.
+    /// Calls `write_back`, whose failure is one of the sync, syncs the file, and then writes a slot that may say so. The next sync
+    /// makes that durable.
     pub(crate) fn sync_then_change(
         &self,
         file: &dyn StorageFile,
+        write_back: impl FnOnce() -> io::Result<()>,
         change: impl FnOnce(&mut Slot),
     ) -> io::Result<()> {
         let mut last = self.last.lock();
+        last.attempt(write_back)?;
         last.sync(file)?;
         last.change(file, self.signature, change)
     }
@@ -95,13 +101,22 @@ impl Last {
         self.is_durable = false;
         change(&mut self.slot);
         self.slot.generation += 1;
-        file.write_all_at(&self.slot.encode(signature), (self.page * PAGE + SLOT_OFFSET) as u64)
+        let (bytes, offset) = (self.slot.encode(signature), (self.page * PAGE + SLOT_OFFSET) as u64);
+        self.attempt(|| file.write_all_at(&bytes, offset))
     }
 
     fn sync(&mut self, file: &dyn StorageFile) -> io::Result<()> {
-        file.sync_data()?;
+        self.attempt(|| file.sync_data())?;
         self.is_durable = true;
         Ok(())
+    }
+
+    /// Does something that must not be done any more once it has failed.
+    fn attempt(&mut self, action: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.has_failed {
+            return Err(io::Error::other("an earlier sync of this file has failed"));
+        }
+        action().inspect_err(|_| self.has_failed = true)
     }
 }
 
@@ -157,7 +172,7 @@ mod tests {
                 if trim_begins_first {
                     late();
                 }
-                slots.sync_then_change(&*file, |slot| slot.end += 8).unwrap();
+                slots.sync_then_change(&*file, || Ok(()), |slot| slot.end += 8).unwrap();
             });
             scope.spawn(|| {
                 if !trim_begins_first {
@@ -177,6 +192,32 @@ mod tests {
             (SlotFact::Valid(slot), _) => slot.trim,
             _ => 0,
         }
+    }
+
+    /// The next sync succeeds, as on Linux, where whoever waits for the lock would take that for its own.
+    #[test]
+    fn after_a_failure_nothing_is_durable_any_more() {
+        for failing in [Operation::SyncData, Operation::Write] {
+            let disk = Disk::new();
+            let file = disk.create_file(Path::new(PATH)).unwrap();
+            file.allocate(2 * PAGE as u64).unwrap();
+            let slots = Slots::new(signature(), Slot::blank(0), 1);
+            disk.plan(move |call| match call.operation == failing {
+                true => Verdict::Fail(io::ErrorKind::Other),
+                false => Verdict::Proceed,
+            });
+            slots.change_then_sync(&*file, |slot| slot.trim = 5).unwrap_err();
+            disk.plan(|_| Verdict::Proceed);
+            slots.sync_then_change(&*file, || Ok(()), |slot| slot.end += 8).unwrap_err();
+            slots.sync(&*file).unwrap_err();
+            assert!(!slots.is_durable());
+        }
+        let disk = Disk::new();
+        let file = disk.create_file(Path::new(PATH)).unwrap();
+        let slots = Slots::new(signature(), Slot::blank(0), 1);
+        let write_back = || Err(io::ErrorKind::Other.into());
+        slots.sync_then_change(&*file, write_back, |slot| slot.end += 8).unwrap_err();
+        slots.sync(&*file).unwrap_err();
     }
 
     #[test]

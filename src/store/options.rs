@@ -146,8 +146,8 @@ impl StoreOptions {
 
     /// How many sealed segments to keep mapped although nobody reads them just now: 256 by default. Segments that are being
     /// written, read or held by owned records are mapped besides: one for each open shard that has been written to, and a
-    /// second one while its successor waits to be used, and some full ones until they have been synced: four, or a gigabyte of
-    /// those of 64 MiB and more. The kernel allows a process 65,530 mappings by default (`vm.max_map_count`), which is enough
+    /// second one while its successor waits to be used, and some full ones until they have been synced, which begins when there are
+    /// four, or a gigabyte of those of 64 MiB and more. The kernel allows a process 65,530 mappings by default (`vm.max_map_count`), which is enough
     /// for some 30,000 such shards, of which few wait for syncs.
     #[must_use]
     pub fn max_mapped_segments(mut self, count: usize) -> Self {

@@ -74,6 +74,14 @@ pub(crate) trait StorageFile: Debug + Send + Sync {
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping>;
 }
 
+/// Whether something failed for want of descriptors or memory, which come back.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
+    error.kind() == io::ErrorKind::OutOfMemory
+        || error.raw_os_error().is_some_and(|code| short.contains(&code))
+}
+
 /// Reads a whole file.
 pub(crate) fn read_file(storage: &dyn Storage, path: &Path) -> io::Result<Vec<u8>> {
     let file = storage.open_file(path, Access::Read)?;
