@@ -77,6 +77,9 @@
 //! created, deleted and resharded (`info`); segments begun and removed (`debug`); syncs (`trace`); what could not be done and
 //! is tried again (`warn`); damage and failed syncs (`error`).
 
+// Code that is copied from the documentation compiles without warnings.
+#![doc(test(attr(deny(unused))))]
+
 #[cfg(feature = "config")]
 pub mod config;
 mod consumer;

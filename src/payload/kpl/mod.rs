@@ -8,8 +8,8 @@
 //! # let directory = tempfile::tempdir()?;
 //! # let store = riverbed::Store::open(directory.path().join("data"))?;
 //! # let clicks = store.create_stream("clicks", riverbed::StreamOptions::new())?;
+//! use riverbed::Position;
 //! use riverbed::kpl::{Aggregator, unpack};
-//! use riverbed::{Position, PutRecord};
 //!
 //! let mut aggregator = Aggregator::new();
 //! for (key, data) in [("user-42", b"hello"), ("user-7", b"world")] {
