@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example quickstart             samples this machine's metrics for a few seconds
-//! cargo run --release --example quickstart access.log  every line is a record, under its first field
+//! cargo run --release --example quickstart access.log  every line that is not empty is a record, under its first field
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
@@ -17,14 +17,27 @@ use comfy_table::{CellAlignment, Table};
 use riverbed::{Position, PutRecord, PutRecords, ShardInfo, Store, Stream, StreamOptions};
 use sysinfo::{Disks, Networks, System};
 
+const USAGE: &str = "\
+Usage: quickstart [FILE]
+
+Without FILE: samples this machine's metrics for a few seconds into a stream of four shards.
+With the path of a text file: every line that is not empty is a record, under its first field.";
+
 /// How long to sample for, and how often.
 const SAMPLES: u32 = 15;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How many records to put at once.
 const BATCH: usize = 500;
+/// Of fewer records than this, what putting them took is mostly the making of files.
+const ENOUGH: usize = 10_000;
 
 fn main() -> ExitCode {
-    let outcome = run(std::env::args_os().nth(1).map(PathBuf::from));
+    let argument = std::env::args_os().nth(1);
+    if argument.as_ref().is_some_and(|argument| argument == "--help" || argument == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let outcome = run(argument.map(PathBuf::from));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has had enough.
@@ -47,7 +60,12 @@ fn run(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let stream = store.create_stream("quickstart", StreamOptions::new().shards(4))?;
     let mut input = Input::default();
     match file {
-        Some(file) => input.put_lines(&stream, &file)?,
+        Some(file) => {
+            input.put_lines(&stream, &file)?;
+            if input.records + input.skipped == 0 {
+                return Err(format!("{} has no line that is not empty", file.display()).into());
+            }
+        }
         None => input.put_metrics(&stream)?,
     }
     let started = Instant::now();
@@ -55,7 +73,15 @@ fn run(file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let synced = started.elapsed();
     let shards: Vec<_> =
         stream.shards().into_iter().map(|shard| Landed::read(&stream, shard)).collect::<Result<_, _>>()?;
-    report(&input, synced, &shards)
+    report(&input, synced, &shards, directory.path())
+}
+
+/// A line of a file.
+#[derive(Debug)]
+struct Line {
+    number: usize,
+    key: String,
+    text: Vec<u8>,
 }
 
 /// What was put, and how long the puts took.
@@ -68,58 +94,54 @@ struct Input {
 }
 
 impl Input {
-    /// Every line of a file, under its first field.
+    /// Every line of a file that is not empty, under its first field.
     fn put_lines(&mut self, stream: &Stream, path: &Path) -> Result<(), Box<dyn Error>> {
         let failed = |error: io::Error| {
             format!("cannot read {}: {error}; give the path of a text file", path.display())
         };
         let mut lines = BufReader::new(std::fs::File::open(path).map_err(failed)?);
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
+        for number in 1.. {
             let mut line = Vec::new();
             let more = lines.read_until(b'\n', &mut line).map_err(failed)? > 0;
-            if more {
-                let line = line.strip_suffix(b"\n").unwrap_or(&line);
-                batch.push(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if let Some(field) = line.split(u8::is_ascii_whitespace).find(|field| !field.is_empty()) {
+                let key = String::from_utf8_lossy(field).into_owned();
+                batch.push(Line { number, key, text: line.to_vec() });
             }
             if batch.len() == BATCH || !more {
                 self.put_batch(stream, &batch);
                 batch.clear();
             }
             if !more {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// A line that cannot be a record is told of and skipped.
-    fn put_batch(&mut self, stream: &Stream, lines: &[Vec<u8>]) {
-        let keys: Vec<_> = lines
-            .iter()
-            .map(|line| {
-                let field = line.split(u8::is_ascii_whitespace).find(|field| !field.is_empty());
-                String::from_utf8_lossy(field.unwrap_or_default()).into_owned()
-            })
-            .collect();
-        let records: Vec<_> = keys.iter().zip(lines).map(|(key, line)| PutRecord::new(key, line)).collect();
+    fn put_batch(&mut self, stream: &Stream, lines: &[Line]) {
+        let records: Vec<_> = lines.iter().map(|line| PutRecord::new(&line.key, &line.text)).collect();
         let started = Instant::now();
         let puts = stream.put_records(&records);
         self.time += started.elapsed();
         self.count(lines, &puts);
     }
 
-    fn count(&mut self, lines: &[Vec<u8>], puts: &PutRecords) {
+    fn count(&mut self, lines: &[Line], puts: &PutRecords) {
         for (line, result) in lines.iter().zip(puts.results()) {
             match result {
                 Ok(_) => {
                     self.records += 1;
-                    self.bytes += line.len();
+                    self.bytes += line.text.len();
                 }
                 Err(error) => {
                     self.skipped += 1;
                     // The first few say what is wrong; the table has the count.
                     if self.skipped <= 3 {
-                        eprintln!("skipped line {}: {error}", self.records + self.skipped);
+                        eprintln!("skipped line {}: {error}", line.number);
                     }
                 }
             }
@@ -128,7 +150,8 @@ impl Input {
 
     /// What this machine is doing, one record for each reading.
     fn put_metrics(&mut self, stream: &Stream) -> Result<(), Box<dyn Error>> {
-        println!("Sampling this machine's metrics for {:.0} seconds ...", (PAUSE * SAMPLES).as_secs_f64());
+        let seconds = (PAUSE * SAMPLES).as_secs_f64();
+        writeln!(io::stdout(), "Sampling this machine's metrics for {seconds:.0} seconds ...")?;
         let mut system = System::new();
         let mut networks = Networks::new_with_refreshed_list();
         let mut disks = Disks::new_with_refreshed_list();
@@ -209,7 +232,12 @@ impl Landed {
     }
 }
 
-fn report(input: &Input, synced: Duration, shards: &[Landed]) -> Result<(), Box<dyn Error>> {
+fn report(
+    input: &Input,
+    synced: Duration,
+    shards: &[Landed],
+    directory: &Path,
+) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_header(["shard", "hash keys", "records", "keys", "bytes", "counters"]);
@@ -243,24 +271,30 @@ fn report(input: &Input, synced: Duration, shards: &[Landed]) -> Result<(), Box<
     writeln!(out, "put   {}", rate(input.records, input.bytes, input.time))?;
     writeln!(out, "sync  everything on disk after another {:.1} ms", synced.as_secs_f64() * 1e3)?;
     writeln!(out, "read  {}, every checksum verified", rate(records, bytes, read))?;
+    if records < ENOUGH {
+        writeln!(
+            out,
+            "These are too few to judge the speed by: give it a text file of {ENOUGH} lines or more."
+        )?;
+    }
     if input.skipped > 0 {
         writeln!(out, "{} lines were skipped; the first of them are above", input.skipped)?;
     }
     if records != input.records || bytes != input.bytes {
         return Err(format!("put {} records and read {records}: please report this", input.records).into());
     }
+    writeln!(out, "The records lay in {}, which is removed now.", directory.display())?;
     Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "rates are for people to read")]
 fn rate(records: usize, bytes: usize, time: Duration) -> String {
     let seconds = time.as_secs_f64().max(1e-9);
-    format!(
-        "{records} records in {:.2} ms: {:.0} records/s, {:.1} MB/s",
-        seconds * 1e3,
-        records as f64 / seconds,
-        bytes as f64 / seconds / 1e6
-    )
+    let took = format!("{records} records in {:.2} ms", seconds * 1e3);
+    if records < ENOUGH {
+        return took;
+    }
+    format!("{took}: {:.0} records/s, {:.1} MB/s", records as f64 / seconds, bytes as f64 / seconds / 1e6)
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {

@@ -11,7 +11,8 @@ const MAX_CHARACTERS: usize = 256;
 /// A partition key that is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a partition key of {characters} characters: it must have 1 to {MAX_CHARACTERS}; for a longer one, put its digest"
+    "a partition key of {characters} characters: it must have 1 to {MAX_CHARACTERS}{}",
+    if *characters > MAX_CHARACTERS { "; for a longer one, put its digest" } else { "" }
 )]
 pub struct PartitionKeyError {
     /// How many Unicode characters (not bytes) it has.
@@ -82,6 +83,12 @@ impl fmt::Display for PartitionKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_key_that_is_too_long_is_told_to_be_put_as_its_digest() {
+        let told = |characters| PartitionKeyError { characters }.to_string().contains("digest");
+        assert!(told(257) && !told(0));
+    }
 
     #[test]
     fn length_is_counted_in_characters() {
