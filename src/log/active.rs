@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::error::{IoError, SyncError};
 use crate::sys::clock::Timestamp;
 use crate::sys::region::{FRAME_ALIGNMENT, Region, RegionWriter};
+use crate::sys::storage::StorageFile;
 
 use super::append::{AppendError, Place};
 use super::frame::Draft;
@@ -17,6 +18,9 @@ use super::segment::{Extent, LONG_RUN, Segment, SyncFault};
 
 /// How much is faulted in ahead of the writer, while nobody syncs more often than that.
 pub(crate) const PREFAULT: usize = 1024 * 1024;
+
+/// What a writer provides at a time that nobody has faulted pages in for.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// After how many bytes to look again, at the most, whether anything should be done ahead.
 const LOOK: usize = 64 * 1024;
@@ -169,12 +173,8 @@ impl Active {
         let offset = self.writer.end();
         let signature = self.segment.signature();
         let len = draft.len(offset);
-        let file = if draft.is_large() && offset + len > self.writer.region().populated() {
-            // Without it, as when there are too many open, the data are stored through the mapping all the same.
-            self.segment.file(place.context).ok()
-        } else {
-            None
-        };
+        let is_there = offset + len <= self.writer.region().populated();
+        let file = if is_there { None } else { self.beyond_populated(place, draft) };
         let written = match self.writer.reserve(len) {
             Some(slot) => draft
                 .write(slot, signature, sequence, time, file.as_deref())
@@ -196,6 +196,28 @@ impl Active {
             self.next_mark = offset + STRIDE;
         }
         Ok(())
+    }
+
+    /// Nobody has faulted in the pages for this frame. Returns the file if writing it there is faster than storing it page by
+    /// page; for small ones has the kernel provide the next pages all at once.
+    #[cold]
+    fn beyond_populated(&self, place: &Place<'_>, draft: &Draft<'_>) -> Option<Arc<dyn StorageFile>> {
+        let is_large = draft.is_large();
+        if !is_large && !self.is_rarely_synced() {
+            return None;
+        }
+        // Without it, as when there are too many open, frames are stored and pages faulted in one by one all the same.
+        let file = self.segment.file(place.context).ok()?;
+        if is_large {
+            return Some(file);
+        }
+        let (start, region) = (self.writer.end(), self.writer.region());
+        let zeros = ZEROS.get(..region.capacity() - start).unwrap_or(&ZEROS);
+        // In place of zeros, since nothing was published behind `start`.
+        if file.write_all_at(zeros, start as u64).is_ok() {
+            region.note_populated(start + zeros.len());
+        }
+        None
     }
 
     /// Faulting pages in ahead makes them dirty, so each sync writes them: that pays only between rare syncs.
