@@ -161,6 +161,8 @@ pub mod internals;
     feature = "csv",
     feature = "parquet",
     feature = "frames",
+    feature = "kpl",
+    feature = "limits",
     feature = "line-protocol",
     feature = "measures",
     feature = "writer"
