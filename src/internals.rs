@@ -34,6 +34,12 @@ pub fn decode_log(bytes: &[u8], offset: usize) {
     }
 }
 
+/// How many rows a record is, where it is a batch of them.
+#[cfg(feature = "arrow")]
+pub fn row_count(record: &crate::Record<'_>) -> Option<u32> {
+    record.schema_id_and_rows().map(|(_, rows)| rows)
+}
+
 /// Decodes `bytes` as each kind of manifest.
 pub fn decode_manifests(bytes: &[u8]) {
     drop(manifest::decode::<StoreManifest>(bytes));

@@ -163,7 +163,37 @@ fn rows_go_in_and_out_as_arrow_ipc() {
     assert_eq!((&rows[1], &rows[3]), (&expected, &expected));
     // A batch is no line.
     let (code, _, errors) = other.run(&["export", "s", "--format", "lines"], "");
-    assert!(code == 1 && errors.contains("--format arrow"), "{errors}");
+    assert!(code == 1 && errors.contains("--format csv, json-rows, parquet or arrow"), "{errors}");
+}
+
+#[test]
+fn a_batch_of_one_row_is_a_batch() {
+    let place = Place::with_stream(1);
+    place.ok_with(&["import", "s", "--format", "csv", "--key", "k"], "a\n1\n");
+    let (code, printed, errors) = place.run(&["export", "s"], "");
+    assert!(code == 1 && printed.is_empty() && errors.contains("it is a batch of rows"), "{errors}");
+    // Its data without their schema cannot be put.
+    let records = place.ok(&["export", "s", "--format", "records"]);
+    let (code, _, errors) = Place::with_stream(1).run(&["import", "s", "--format", "records"], records);
+    assert!(code == 1 && errors.contains("it is a batch of rows"), "{errors}");
+}
+
+#[test]
+fn a_dash_is_standard_input_and_output() {
+    let place = Place::with_stream(1);
+    let csv = "a\n1\n2\n";
+    let put = &["import", "s", "-", "--format", "csv", "--key", "k"];
+    assert_eq!(place.ok_with(put, csv), "2 rows put, in 1 record\n");
+    assert_eq!(
+        place
+            .command(&["export", "s", "-", "--format", "csv"])
+            .current_dir(place.path())
+            .output()
+            .unwrap()
+            .stdout,
+        csv.as_bytes()
+    );
+    assert!(!place.path().join("-").exists());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::ValueEnum;
 use riverbed::Record;
+use riverbed::internals::row_count;
 use riverbed::point::PointDecoder;
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use crate::units;
 /// How a record is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RecordFormat {
-    /// The data as they are, then a line feed
+    /// The data as they are, then a line feed; on a terminal, what are no text are only told of
     Raw,
     /// A line of JSON with everything about the record
     Json,
@@ -55,14 +56,13 @@ impl<'a> RecordJson<'a> {
             b"" => (None, None),
             metadata => text_or_base64(metadata),
         };
-        let (number, last) = (record.sequence_number(), record.last_sequence_number());
         Ok(Self {
-            sequence_number: number.to_string(),
+            sequence_number: record.sequence_number().to_string(),
             shard_id: record.shard_id().to_string(),
             arrival_time: units::time(record.arrival_time()),
             partition_key: record.partition_key()?,
             explicit_hash_key: record.explicit_hash_key().map(|hash_key| hash_key.to_string()),
-            last_sequence_number: (last != number).then(|| last.to_string()),
+            last_sequence_number: row_count(record).map(|_| record.last_sequence_number().to_string()),
             metadata,
             metadata_base64,
             data,
@@ -86,21 +86,29 @@ impl RecordFormat {
 }
 
 /// Shows records.
-pub(crate) struct RecordWriter {
+pub(crate) struct RecordWriter<'s> {
     format: RecordFormat,
     points: PointDecoder,
+    /// The stream whose records go to a terminal.
+    watched: Option<&'s str>,
 }
 
-impl RecordWriter {
+impl<'s> RecordWriter<'s> {
     pub(crate) fn new(format: RecordFormat) -> Self {
-        Self { format, points: PointDecoder::new() }
+        Self { format, points: PointDecoder::new(), watched: None }
+    }
+
+    /// For records of this stream: if they go to a terminal, which control characters upset, data that are no text are told of.
+    pub(crate) fn of_stream(self, stream: &'s str, out: &Output) -> Self {
+        Self { watched: out.is_terminal().then_some(stream), ..self }
     }
 
     pub(crate) fn write(&mut self, record: &Record<'_>, out: &mut impl Write) -> Result<(), CliError> {
         match self.format {
-            RecordFormat::Raw => {
-                out.write_all(record.data())?;
-            }
+            RecordFormat::Raw => match self.watched.and_then(|stream| told(record, stream)) {
+                Some(told) => out.write_all(told.as_bytes())?,
+                None => out.write_all(record.data())?,
+            },
             RecordFormat::Json => {
                 serde_json::to_writer(&mut *out, &RecordJson::new(record)?)?;
             }
@@ -125,11 +133,24 @@ impl RecordWriter {
     }
 }
 
+/// What a terminal gets in the place of data that are no text: how much they are, and what shows them.
+fn told(record: &Record<'_>, stream: &str) -> Option<String> {
+    if let Some(rows) = row_count(record) {
+        let rows = units::counted(rows.into(), "row");
+        return Some(format!("({rows}; `riverbed export {stream} --format csv` shows them)"));
+    }
+    // Text may have colours, which begin with an escape.
+    let is_odd = |sign: char| sign.is_control() && !matches!(sign, '\t' | '\n' | '\r' | '\u{1b}');
+    let is_text = std::str::from_utf8(record.data()).is_ok_and(|text| !text.contains(is_odd));
+    let bytes = record.data().len() as u64;
+    (!is_text).then(|| format!("({}, no text; `--format hex` shows them)", units::counted(bytes, "byte")))
+}
+
 /// The data of a record that is no batch of rows.
 pub(crate) fn plain_data<'a>(record: &Record<'a>) -> Result<&'a [u8], CliError> {
     let number = record.sequence_number();
-    if record.last_sequence_number() != number {
-        let problem = "it is a batch of rows; use --format arrow".to_owned();
+    if row_count(record).is_some() {
+        let problem = "it is a batch of rows; use --format csv, json-rows, parquet or arrow".to_owned();
         return Err(CliError::Show { number, problem });
     }
     Ok(record.data())
@@ -155,7 +176,40 @@ pub(crate) fn hex_dump(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::record_batch;
+    use riverbed::{Position, ReaderOptions, Store, StreamOptions};
+
     use super::*;
+
+    #[test]
+    fn a_terminal_is_told_of_data_that_are_no_text() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let stream = Store::open(directory.path())?.create_stream("s", StreamOptions::new())?;
+        stream.columns().put_batch("k", &record_batch!(("a", Int32, [1, 2]))?)?;
+        stream.columns().put_batch("k", &record_batch!(("a", Int32, [3]))?)?;
+        for data in [&b"\xff"[..], b"a\0", b"\x1b[1mh\xc3\xb6\t\r\n", b""] {
+            stream.put("k", data)?;
+        }
+        let mut reader = stream.merged_reader(Position::TrimHorizon, ReaderOptions::new())?;
+        let mut writers = [Some("s"), None]
+            .map(|watched| (RecordWriter { watched, ..RecordWriter::new(RecordFormat::Raw) }, Vec::new()));
+        let mut raw = Vec::new();
+        while let Some(record) = reader.next()? {
+            for (writer, out) in &mut writers {
+                writer.write(&record, out)?;
+            }
+            raw.extend_from_slice(record.data());
+            raw.push(b'\n');
+        }
+        let [(_, terminal), (_, pipe)] = writers;
+        let expected = "(2 rows; `riverbed export s --format csv` shows them)\n\
+                        (1 row; `riverbed export s --format csv` shows them)\n\
+                        (1 byte, no text; `--format hex` shows them)\n\
+                        (2 bytes, no text; `--format hex` shows them)\n\u{1b}[1mh\u{f6}\t\r\n\n\n";
+        assert_eq!(String::from_utf8(terminal)?, expected);
+        assert_eq!(pipe, raw);
+        Ok(())
+    }
 
     #[test]
     fn hex_dumps_line_up() {

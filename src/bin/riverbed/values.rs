@@ -1,10 +1,16 @@
 //! Values on the command line.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 use riverbed::{Durability, Position, SequenceNumber, ShardId, Timestamp};
+
+/// The file that was named; `-` names none, but standard input or output.
+pub(crate) fn file(named: Option<&PathBuf>) -> Option<&Path> {
+    named.map(PathBuf::as_path).filter(|path| *path != Path::new("-"))
+}
 
 /// A time span: `90s`, `15m`, `7d`, `1h 30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

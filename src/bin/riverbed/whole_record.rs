@@ -33,7 +33,7 @@ impl WholeRecord {
             serde_json::from_slice(line).map_err(|error| format!("it is no record in JSON: {error}"))?;
         if json.last_sequence_number.is_some() {
             return Err(
-                "it is a batch of rows, whose schema is not here: export these with --format arrow".into()
+                "it is a batch of rows, whose schema is not here: export these with --format arrow or parquet".into()
             );
         }
         let hash_key = json.explicit_hash_key.map(|text| text.parse::<HashKey>());

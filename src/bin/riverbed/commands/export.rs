@@ -32,7 +32,7 @@ use crate::{Outcome, opening, progress, units};
 pub(crate) struct Args {
     /// The stream's name
     stream: String,
-    /// The file; standard output if not given
+    /// The file; standard output if not given, or if it is -
     file: Option<PathBuf>,
     /// How records are to lie in it
     #[arg(short, long, value_enum)]
@@ -60,19 +60,20 @@ struct Exported {
 }
 
 pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome, CliError> {
-    let format = DataFormat::of(args.format, args.file.as_deref());
+    let file = values::file(args.file.as_ref());
+    let format = DataFormat::of(args.format, file);
     if args.sequence_numbers && !format.is_of_rows() {
         return Err(CliError::usage("only rows have columns for --sequence-numbers: use --format records"));
     }
     let interrupt = Interrupt::on_signals()?;
     let stream = opening::read(path)?.open_stream(&args.stream)?;
-    let mut to = Destination::new(args.file.as_deref(), out)?;
+    let mut to = Destination::new(file, out)?;
     let exported = match format {
         format if format.is_of_rows() => rows(&stream, args, &interrupt, format, &mut to)?,
         format => records(&stream, args, &interrupt, format, &mut to)?,
     };
     to.finish()?;
-    let Some(file) = &args.file else {
+    let Some(file) = file else {
         // Only what was exported goes to where it goes.
         return Ok(Outcome::Fine);
     };

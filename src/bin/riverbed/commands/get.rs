@@ -29,7 +29,8 @@ pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome,
     let mut reader = stream.reader(number.shard_id(), Position::AtSequenceNumber(number))?;
     match reader.next()? {
         Some(record) if (record.sequence_number()..=record.last_sequence_number()).contains(&number) => {
-            RecordWriter::new(RecordFormat::of(args.format, out)).write(&record, out)?;
+            let format = RecordFormat::of(args.format, out);
+            RecordWriter::new(format).of_stream(&args.stream, out).write(&record, out)?;
             Ok(Outcome::Fine)
         }
         _ => Err(CliError::NoRecord { number }),

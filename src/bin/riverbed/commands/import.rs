@@ -36,7 +36,7 @@ use crate::{Outcome, line_chunks, opening, units, values};
 pub(crate) struct Args {
     /// The stream's name
     stream: String,
-    /// The file; standard input if not given
+    /// The file; standard input if not given, or if it is -
     file: Option<PathBuf>,
     /// How records lie in it
     #[arg(short, long, value_enum)]
@@ -85,8 +85,9 @@ struct Imported {
 }
 
 pub(crate) fn run(path: &Path, args: Args, out: &mut Output) -> Result<Outcome, CliError> {
-    let format = DataFormat::of(args.format, args.file.as_deref());
-    let mut input = Input::open(args.file.as_deref())?;
+    let file = values::file(args.file.as_ref());
+    let format = DataFormat::of(args.format, file);
+    let mut input = Input::open(file)?;
     let store = opening::write(path)?;
     let stream = store.open_stream(&args.stream)?;
     let mut imported = import(&stream, format, args, &mut input)?;

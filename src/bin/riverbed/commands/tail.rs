@@ -52,7 +52,7 @@ pub(crate) fn run(path: &Path, args: &Args, out: &mut Output) -> Result<Outcome,
     let stream = store.open_stream(&args.stream)?;
     let default = if args.follow { From::Latest } else { From::Oldest };
     let mut source = Source::new(&stream, args.from.unwrap_or(default), args.shard)?;
-    let mut writer = RecordWriter::new(RecordFormat::of(args.format, out));
+    let mut writer = RecordWriter::new(RecordFormat::of(args.format, out)).of_stream(&args.stream, out);
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut outcome = Outcome::Fine;
     while left > 0 && !interrupt.is_asked() {
