@@ -4,17 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Wake};
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use riverbed::testing::{Disk, Operation, Verdict};
+use riverbed::testing::{Disk, ManualClock, Operation, Verdict};
 use riverbed::{
     Durability, Maintenance, Position, PutError, PutRecord, ReadError, ReadLevel, ReaderOptions, Store,
-    Stream, StreamOptions,
+    Stream, StreamOptions, Timestamp,
 };
 
 fn stream(shards: u32) -> (tempfile::TempDir, Store, Stream) {
@@ -189,6 +190,38 @@ async fn a_put_that_poisons_its_shard_wakes_those_who_await_the_next_record() {
     assert!(matches!(stream.put("k", "2"), Err(PutError::Sync(_))));
     assert_eq!(woken.try_recv(), Ok(()));
     assert!(matches!(records.next().await, Some(Err(ReadError::Sync(_)))));
+}
+
+/// A sync that could not be made is tried again soon, although another one is scheduled for much later.
+#[test]
+fn an_awaited_sync_that_could_not_be_made_is_not_put_off_for_long() {
+    let disk = Disk::new();
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000_000_000));
+    let options = Store::options().storage(&disk).maintenance(Maintenance::Manual).clock(clock.clone());
+    // Each sync opens its file.
+    let store = options.max_open_files(0).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    let hour = Durability::Periodic(Duration::from_secs(3600));
+    stream.put_record(&PutRecord::new("k", b"1").durability(hour)).unwrap();
+    disk.plan(|call| match call.operation {
+        Operation::OpenFile => Verdict::Fail(ErrorKind::OutOfMemory),
+        _ => Verdict::Proceed,
+    });
+    let mut syncing = std::pin::pin!(stream.sync_async());
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    assert!(syncing.as_mut().poll(&mut context).is_pending());
+    store.maintain();
+    disk.plan(|_| Verdict::Proceed);
+    clock.advance(Duration::from_secs(2));
+    store.maintain();
+    assert!(matches!(syncing.as_mut().poll(&mut context), Poll::Ready(Ok(()))));
+
+    // Nor is what is put meanwhile.
+    let second = Durability::Periodic(Duration::from_secs(1));
+    stream.put_record(&PutRecord::new("k", b"2").durability(second)).unwrap();
+    clock.advance(Duration::from_secs(1));
+    store.maintain();
+    assert_eq!(stream.stats().shards[0].unsynced, 0);
 }
 
 #[tokio::test]

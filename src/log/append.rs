@@ -332,10 +332,12 @@ impl Appender {
         active.prefault_due().map(|(region, range)| Ahead::Prefault(region, range))
     }
 
-    /// The scheduled sync of rolled segments has been made. Until then no other one is scheduled: it would wait for this one, and
-    /// hold up what else there is to be done in the background.
-    pub(crate) fn rolled_sync_ends(&mut self) {
-        self.rolled_sync_scheduled = false;
+    /// The scheduled sync of rolled segments has made durable what is below `target`. Until then no other one is scheduled: it would
+    /// wait for this one, and hold up what else there is to be done in the background. Returns whether another one must be
+    /// scheduled now, because as many have been rolled meanwhile.
+    pub(crate) fn rolled_sync_ends(&mut self, target: u64) -> bool {
+        self.rolled_sync_scheduled = self.end_of(Scope::Rolled) > target && has_to_be_synced(&self.unsynced);
+        self.rolled_sync_scheduled
     }
 
     /// The counter below which everything is durable once all in this scope is.
@@ -383,11 +385,12 @@ impl Appender {
         self.sync_due.take()
     }
 
-    /// Takes note that a sync that was due at this time could not be made. Returns whether one must be scheduled for it.
-    pub(crate) fn sync_missed(&mut self, due: Timestamp) -> bool {
+    /// Takes note that a sync that was due at `due` could not be made and is to be tried `again`. Returns whether it must be
+    /// scheduled, because none is before that.
+    pub(crate) fn sync_missed(&mut self, due: Timestamp, again: Timestamp) -> bool {
         let scheduled = self.sync_due;
         self.sync_due = Some(scheduled.map_or(due, |scheduled| scheduled.min(due)));
-        scheduled.is_none()
+        scheduled.is_none_or(|scheduled| scheduled > again)
     }
 
     /// Takes note of how far the process has come that does the appending.

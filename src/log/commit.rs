@@ -169,6 +169,14 @@ impl Commit {
         state
     }
 
+    /// Waits for a sync that somebody is making. After [`fail`](Self::fail) nobody begins another one.
+    pub(crate) fn wait_led(&self) {
+        let mut state = self.state.lock();
+        while state.led {
+            self.changed.wait(&mut state);
+        }
+    }
+
     /// Takes note of how far another process has made its records durable.
     pub(crate) fn note_followed(&self, durable: u64) {
         self.state.lock().durable = durable;

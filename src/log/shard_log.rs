@@ -331,11 +331,15 @@ impl ShardLog {
             if let Some(log) = log.upgrade().filter(|log| !log.abandoned.load(Ordering::Acquire)) {
                 let target = log.appender.lock().end_of(Scope::Rolled);
                 let outcome = log.commit.reach(target, || log.sync_now(Scope::Rolled));
-                // A failure has poisoned the shard: the next put and everybody who waits are told.
-                if outcome.is_err_and(|error| !error.is_final) {
-                    log.sync_rolled_after(SYNC_AGAIN);
-                } else {
-                    log.appender.lock().rolled_sync_ends();
+                match outcome {
+                    Ok(()) => {
+                        if log.appender.lock().rolled_sync_ends(target) {
+                            log.sync_rolled_after(Duration::ZERO);
+                        }
+                    }
+                    Err(error) if !error.is_final => log.sync_rolled_after(SYNC_AGAIN),
+                    // The shard is poisoned: the next put and everybody who waits are told, and nothing is synced any more.
+                    Err(_) => {}
                 }
             }
         });
@@ -439,7 +443,8 @@ impl ShardLog {
 
     /// Tries again after a while to make a sync that was due at this time and could not be made.
     fn sync_again(self: &Arc<Self>, due: Timestamp) {
-        if self.appender.lock().sync_missed(due) {
+        let again = self.context.clock.now().saturating_add(SYNC_AGAIN);
+        if self.appender.lock().sync_missed(due, again) {
             self.schedule_sync(SYNC_AGAIN);
         }
     }
@@ -515,6 +520,7 @@ impl ShardLog {
             // Whatever it was, nobody tries again from here: the store may be another writer's soon.
             let error = self.poison.get_or_init(|| SyncError { is_final: true, ..error }).clone();
             self.tell_failed(&error);
+            self.commit.wait_led();
             self.commit.close();
             return Err(error.into());
         }

@@ -191,6 +191,11 @@ impl Found {
         Ok(Examined { found: self, kind, extent, tail, short, base })
     }
 
+    /// Whether the file is long enough for a frame.
+    pub(super) fn has_room(&self) -> bool {
+        self.len >= HEADER_LEN + FIXED_HEADER_LEN
+    }
+
     /// Whether nothing was written at `offset`, where the next frame would be.
     fn is_blank_at(&self, context: &Context, offset: usize) -> Result<bool, RecoverError> {
         let mut bytes = [0; FIXED_HEADER_LEN];

@@ -19,7 +19,6 @@ use crate::sys::storage::remove_if_there;
 
 use super::append::StartingPoint;
 use super::files::SegmentFile;
-use super::frame::FIXED_HEADER_LEN;
 use super::header::{HEADER_LEN, MAX_SPAN, Slot, SlotState};
 use super::index;
 use super::list::{Gap, SegmentList};
@@ -202,7 +201,8 @@ impl<'a> Recovery<'a> {
             identified: examined.found.identity.is_some(),
             overlaps: self.expected.is_some_and(|expected| base < expected),
             short: examined.short,
-            orphan: self.orphaning,
+            // One that cannot even be mapped cannot be sealed either.
+            orphan: self.orphaning && examined.found.has_room(),
             slot: examined.kind,
             has_frames: examined.extent.end > HEADER_LEN,
             zeros_behind: examined.tail.is_none_or(|tail| tail.bytes == 0),
@@ -287,7 +287,7 @@ impl<'a> Recovery<'a> {
                 self.expected = None;
                 self.next = self.bound;
             }
-            RecoveryRow::CutShort if examined.found.len < HEADER_LEN + FIXED_HEADER_LEN => {
+            RecoveryRow::CutShort if !examined.found.has_room() => {
                 // Nothing to map: readers pass a gap, they could not pass a file that cannot be opened.
                 self.fence(&path, 0, row, "the file ends before its first record".to_owned());
                 self.next = self.bound;
