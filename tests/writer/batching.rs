@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use riverbed::write::{OnFull, Reason, WriteOptions};
 
-use super::support::{Bench, Call, Numbered, SECOND, accepted, item, later};
+use super::support::{Bench, Call, Numbered, SECOND, accepted, item, later_times};
 
 #[test]
 fn a_full_batch_goes_at_once_and_another_one_after_the_interval() {
@@ -81,18 +81,9 @@ fn a_full_queue_gives_the_item_back_and_is_sent_at_once() {
 
 #[test]
 fn what_comes_after_a_full_queue_was_put_off_is_in_no_hurry() {
-    let mut refusals = 1;
-    let script = move |batch: &[Numbered]| {
-        if refusals > 0 {
-            refusals -= 1;
-            later(batch)
-        } else {
-            accepted(batch)
-        }
-    };
     for options in queues_of_two() {
         let options = options.flush_interval(SECOND * 100).on_full(OnFull::WouldBlock);
-        let bench = Bench::new(options, script);
+        let bench = Bench::new(options, later_times(1));
         bench.writer().write(item("a", 0)).unwrap();
         bench.writer().write(item("a", 1)).unwrap();
         bench.writer().write(item("b", 2)).unwrap_err();

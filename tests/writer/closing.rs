@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use riverbed::write::{FlushError, Outcome, Reason, WriteOptions};
 
-use super::support::{Bench, Call, Numbered, Refused, SECOND, accepted, item, later};
+use super::support::{Bench, Call, Numbered, Refused, SECOND, accepted, item, later, later_times};
 
 #[test]
 fn a_flush_sends_what_waits_and_makes_it_durable() {
@@ -23,16 +23,7 @@ fn a_flush_sends_what_waits_and_makes_it_durable() {
 
 #[test]
 fn a_flush_waits_for_retries_and_for_what_they_hold_back() {
-    let mut refusals = 2;
-    let script = move |batch: &[Numbered]| {
-        if refusals > 0 {
-            refusals -= 1;
-            later(batch)
-        } else {
-            accepted(batch)
-        }
-    };
-    let bench = Bench::new(WriteOptions::new(), script);
+    let bench = Bench::new(WriteOptions::new(), later_times(2));
     bench.writer().write(item("a", 0)).unwrap();
     bench.pass(1);
     bench.writer().write(item("a", 1)).unwrap();

@@ -44,6 +44,18 @@ pub(crate) fn later(items: &[Numbered]) -> Vec<Answer> {
     items.iter().map(|_| Outcome::Retry { error: Refused("busy"), retry_after: None }).collect()
 }
 
+/// Asks for each batch to come again, so many times, and accepts from then on.
+pub(crate) fn later_times(mut times: usize) -> impl FnMut(&[Numbered]) -> Vec<Answer> + Send + 'static {
+    move |batch| {
+        if times > 0 {
+            times -= 1;
+            later(batch)
+        } else {
+            accepted(batch)
+        }
+    }
+}
+
 type Script = Box<dyn FnMut(&[Numbered]) -> Vec<Answer> + Send>;
 
 /// One call of the sink.

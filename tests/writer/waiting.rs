@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use riverbed::write::{FlushError, OnFull, Outcome, Reason, WriteOptions};
 
-use super::support::{Bench, Call, Numbered, Refused, SECOND, accepted, item, later};
+use super::support::{Bench, Call, Numbered, Refused, SECOND, accepted, item, later, later_times};
 
 struct Unpark(Thread);
 
@@ -70,16 +70,7 @@ fn a_synchronous_write_is_tried_once_and_gives_the_item_back() {
 
 #[test]
 fn a_synchronous_write_does_not_overtake_what_is_tried_again() {
-    let mut refusals = 1;
-    let script = move |batch: &[Numbered]| {
-        if refusals > 0 {
-            refusals -= 1;
-            later(batch)
-        } else {
-            accepted(batch)
-        }
-    };
-    let bench = Bench::new(WriteOptions::new(), script);
+    let bench = Bench::new(WriteOptions::new(), later_times(1));
     bench.writer().write(item("a", 0)).unwrap();
     bench.pass(1);
     bench.writer().write_sync(item("a", 1)).unwrap();
