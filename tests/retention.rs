@@ -178,6 +178,41 @@ fn a_reader_that_is_overtaken_is_told_and_goes_on() {
 }
 
 #[test]
+fn a_reader_that_is_overtaken_again_before_it_reads_on_is_told_again() {
+    let setup = setup(StreamOptions::new());
+    setup.put(20);
+    let shard = setup.stream.shards()[0].id;
+    let mut numbers = Vec::new();
+    let mut reader = setup.stream.reader(shard, Position::TrimHorizon).unwrap();
+    while let Some(record) = reader.next().unwrap() {
+        numbers.push(record.sequence_number());
+    }
+    let mut reader = setup.stream.reader(shard, Position::TrimHorizon).unwrap();
+    reader.next().unwrap().unwrap();
+    let mut told = Vec::new();
+    let mut seen = vec![numbers[0]];
+    let mut trims = [numbers[12], numbers[17]].into_iter();
+    setup.stream.trim_to(trims.next().unwrap()).unwrap();
+    loop {
+        match reader.next() {
+            Ok(Some(record)) => seen.push(record.sequence_number()),
+            Ok(None) => break,
+            Err(ReadError::Trimmed { oldest }) => {
+                told.push(oldest);
+                if let Some(number) = trims.next() {
+                    assert!(setup.stream.trim_to(number).unwrap() > 0);
+                }
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(told.len(), 2, "{told:?}");
+    // Whatever was not seen lies before what it was told last.
+    let (_, behind): (Vec<_>, Vec<_>) = numbers.iter().partition(|number| **number < told[1]);
+    assert!(seen.ends_with(&behind.into_iter().copied().collect::<Vec<_>>()), "{seen:?} {told:?}");
+}
+
+#[test]
 fn a_record_somebody_holds_stays_and_is_counted() {
     let setup = setup(StreamOptions::new());
     setup.put(20);

@@ -57,6 +57,9 @@ pub(crate) struct Cursor {
     place: Option<Place>,
     /// A gap that the reader has been told of and has chosen to pass.
     passed: Option<Arc<Gap>>,
+    /// The oldest counter that there was when the reader was told last that records before it have been removed; `None` once it
+    /// reads on.
+    told: Option<u64>,
 }
 
 /// A segment being read.
@@ -144,7 +147,7 @@ impl Cursor {
         check: Check,
         level: ReadLevel,
     ) -> Result<Self, CursorError> {
-        let mut cursor = Self { log, check, level, place: None, passed: None };
+        let mut cursor = Self { log, check, level, place: None, passed: None, told: None };
         cursor.log.catch_up()?;
         loop {
             let trim = cursor.log.list().trim();
@@ -170,6 +173,7 @@ impl Cursor {
     fn seek(&mut self, start: Start) -> Result<(), CursorError> {
         self.passed = None;
         self.place = None;
+        self.told = None;
         let list = self.log.list();
         match start {
             Start::Oldest => {}
@@ -299,7 +303,16 @@ impl Cursor {
     /// What lies ahead of a cursor that has read everything it knew of.
     fn look(&self) -> Look {
         let following = match &self.place {
-            None => self.log.list().first(),
+            None => {
+                let first = self.log.list().first();
+                if let (Some(told), Some(segment)) = (self.told, &first.segment)
+                    && segment.base() > told
+                {
+                    // More has been removed since.
+                    return Look::Trimmed(segment.base());
+                }
+                first
+            }
             Some(place) => {
                 let extent = place.owner.region().extent();
                 let restricted = self.level == ReadLevel::Durable || self.log.poison().is_some();
@@ -347,7 +360,10 @@ impl Cursor {
                 (Look::Segment(segment), _) => {
                     let ordinal = segment.ordinal();
                     match self.open(segment) {
-                        Ok(place) => self.place = Some(place),
+                        Ok(place) => {
+                            self.place = Some(place);
+                            self.told = None;
+                        }
                         Err(CursorError::Io(error)) => {
                             self.log.catch_up()?;
                             if ordinal >= self.log.list().trim() {
@@ -359,8 +375,9 @@ impl Cursor {
                     }
                 }
                 (Look::Trimmed(oldest), _) => {
-                    // Told once; from here on the reader is at the trim horizon.
+                    // Told once; from here on the reader is at the trim horizon, which may move on before it reads there.
                     self.place = None;
+                    self.told = Some(oldest);
                     return Err(CursorError::Trimmed { oldest });
                 }
                 (Look::Gap(gap), _) => return Err(CursorError::Fenced(gap)),
