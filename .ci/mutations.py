@@ -85,7 +85,7 @@ MUTATIONS = [
      "if is_empty && !shard.lineage.parents().any(|parent| kept.contains(&parent)) {", "if is_empty {", "resharding"),
     ("prepared-twice", "a segment is prepared although somebody has made it meanwhile", "src/log/prepare.rs",
      "                _ => return,\n", "                _ => *state = State::Running,\n", "async"),
-    ("ended-open", "the last segment of a shard that has ended stays open and mapped", "src/log/shard_log.rs",
+    ("ended-open", "the last segment of a shard that has ended stays open and mapped", "src/log/shard_jobs.rs",
      "let active = self.appender.lock().give_up_active();", "let active: Option<Arc<Segment>> = None;", "many_shards"),
     ("all-open", "segments' files stay open however many there are", "src/log/files.rs",
      "if recent.len() > self.cap {", "if recent.len() > self.cap && self.cap == 0 {", "many_shards"),

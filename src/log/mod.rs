@@ -23,6 +23,7 @@ pub(crate) mod recovery;
 pub(crate) mod scan;
 pub(crate) mod segment;
 pub(crate) mod shard_dir;
+mod shard_jobs;
 pub(crate) mod shard_log;
 pub(crate) mod slots;
 pub(crate) mod stats;

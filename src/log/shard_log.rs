@@ -15,7 +15,7 @@ use crate::events;
 use crate::sys::clock::Timestamp;
 use crate::sys::storage::remove_if_there;
 
-use super::append::{Ahead, AppendError, Appender, Gate, Place, Scope, StartingPoint};
+use super::append::{AppendError, Appender, Gate, Place, Scope, StartingPoint};
 use super::commit::Commit;
 use super::durability::Durability;
 use super::follow::{Backoff, Follow, Registry};
@@ -23,16 +23,10 @@ use super::frame::Draft;
 use super::header::SlotState;
 use super::list::SegmentList;
 use super::options::Context;
-use super::prepare::{self, Preparation};
+use super::prepare::Preparation;
 use super::recovery::Recovered;
 use super::segment::{Segment, SyncFault};
 use super::shard_dir::ShardDir;
-
-/// How much is faulted in at a time: some tens of microseconds' worth.
-const PREFAULT_STEP: usize = 128 * 1024;
-
-/// After what time a sync is tried again for which a file could not be opened.
-const SYNC_AGAIN: Duration = Duration::from_secs(1);
 
 /// One shard's log: a list of segments, one writer's state under a lock, and a group commit.
 #[derive(Debug)]
@@ -51,7 +45,7 @@ pub(crate) struct ShardLog {
     /// Held while sealed segments are being finished or removed.
     pub(super) trimming: Mutex<()>,
     /// The stream is being deleted: its files are not this log's any more.
-    abandoned: AtomicBool,
+    pub(super) abandoned: AtomicBool,
     /// Another process appends; this one follows.
     follow: Option<Follow>,
 }
@@ -255,20 +249,6 @@ impl ShardLog {
         self.follow.is_some()
     }
 
-    /// Has everything before `target` made durable in the background.
-    #[cfg(feature = "async")]
-    pub(crate) fn sync_later(self: &Arc<Self>, target: u64) {
-        let log = Arc::downgrade(self);
-        self.context.background.schedule(Duration::ZERO, move || {
-            if let Some(log) = log.upgrade() {
-                // Whoever waits for it is told of an error.
-                if log.sync_to(target).is_err_and(|error| !error.is_final) {
-                    log.sync_again(log.context.clock.now());
-                }
-            }
-        });
-    }
-
     /// Whether everything before `target` is durable; if not, `waker` is woken by the next sync.
     #[cfg(feature = "async")]
     pub(crate) fn poll_durable(self: &Arc<Self>, target: u64, waker: &Waker) -> Poll<Result<(), SyncError>> {
@@ -303,7 +283,7 @@ impl ShardLog {
 
     /// One sync: everything in its scope that was appended when it starts is durable when it ends. Returns the counter below
     /// which that is.
-    fn sync_now(self: &Arc<Self>, scope: Scope) -> Result<u64, SyncError> {
+    pub(super) fn sync_now(self: &Arc<Self>, scope: Scope) -> Result<u64, SyncError> {
         let plan = self.appender.lock().plan_sync(scope);
         if plan.segments.is_empty() {
             return Ok(plan.next);
@@ -321,28 +301,6 @@ impl ShardLog {
         }
         events::synced(self.dir.path(), plan.next, started.elapsed());
         Ok(plan.next)
-    }
-
-    /// Has rolled segments made durable in the background, whether anybody waits for that or not, so that they can be put away.
-    fn sync_rolled_after(self: &Arc<Self>, delay: Duration) {
-        let log = Arc::downgrade(self);
-        self.context.background.schedule(delay, move || {
-            // Nothing is written for a stream that is being deleted.
-            if let Some(log) = log.upgrade().filter(|log| !log.abandoned.load(Ordering::Acquire)) {
-                let target = log.appender.lock().end_of(Scope::Rolled);
-                let outcome = log.commit.reach(target, || log.sync_now(Scope::Rolled));
-                match outcome {
-                    Ok(()) => {
-                        if log.appender.lock().rolled_sync_ends(target) {
-                            log.sync_rolled_after(Duration::ZERO);
-                        }
-                    }
-                    Err(error) if !error.is_final => log.sync_rolled_after(SYNC_AGAIN),
-                    // The shard is poisoned: the next put and everybody who waits are told, and nothing is synced any more.
-                    Err(_) => {}
-                }
-            }
-        });
     }
 
     /// A failed sync is final: the kernel may have dropped the pages, and the next sync would not tell. One that could not be
@@ -367,56 +325,6 @@ impl ShardLog {
         }
     }
 
-    /// Finishes a segment in the background to which nothing is added any more, and all of which is durable: its slot, its
-    /// index, its mapping.
-    fn retire_after(self: &Arc<Self>, delay: Duration, segment: Arc<Segment>) {
-        let log = Arc::downgrade(self);
-        self.context.background.schedule(delay, move || {
-            if let Some(log) = log.upgrade() {
-                log.retire(segment);
-            }
-        });
-    }
-
-    fn retire(self: &Arc<Self>, segment: Arc<Segment>) {
-        let _trimming = self.trimming.lock();
-        if segment.ordinal() < self.list.trim() || self.abandoned.load(Ordering::Acquire) {
-            return;
-        }
-        if let Err(fault) = segment.seal(&self.context) {
-            if !self.fail_sync(&segment, fault).is_final {
-                self.retire_after(SYNC_AGAIN, segment);
-            }
-            return;
-        }
-        // An index that cannot be saved is made anew by whoever needs it.
-        if let Err(error) = segment.save_index(&self.context) {
-            events::index_not_saved(segment.path(), &error);
-        }
-        segment.unpin(&self.context);
-    }
-
-    /// As [`retire`](Self::retire), for the last segment of a shard that has ended, all of which is durable. So a stream that is
-    /// split and merged for ever keeps no file open and nothing mapped for the shards that it had.
-    fn retire_last(self: &Arc<Self>) {
-        let active = self.appender.lock().give_up_active();
-        self.remove_prepared();
-        if let Some(segment) = active {
-            self.retire(segment);
-        }
-    }
-
-    fn remove_prepared(&self) {
-        let _trimming = self.trimming.lock();
-        if self.abandoned.load(Ordering::Acquire) {
-            return;
-        }
-        if let Some(prepared) = self.preparation.take() {
-            // It was never used: the next opening removes it, if this does not.
-            drop(remove_if_there(&*self.context.storage, prepared.path()));
-        }
-    }
-
     fn place(&self) -> Place<'_> {
         Place {
             context: &self.context,
@@ -425,57 +333,6 @@ impl ShardLog {
             list: &self.list,
             preparation: &self.preparation,
             poison: &self.poison,
-        }
-    }
-
-    fn schedule_sync(self: &Arc<Self>, delay: Duration) {
-        let log = Arc::downgrade(self);
-        self.context.background.schedule(delay, move || {
-            if let Some(log) = log.upgrade() {
-                let due = log.appender.lock().sync_begins();
-                // A failure has poisoned the shard: the next put and everybody who waits are told.
-                if log.sync().is_err_and(|error| !error.is_final) {
-                    log.sync_again(due.unwrap_or_else(|| log.context.clock.now()));
-                }
-            }
-        });
-    }
-
-    /// Tries again after a while to make a sync that was due at this time and could not be made.
-    fn sync_again(self: &Arc<Self>, due: Timestamp) {
-        let again = self.context.clock.now().saturating_add(SYNC_AGAIN);
-        if self.appender.lock().sync_missed(due, again) {
-            self.schedule_sync(SYNC_AGAIN);
-        }
-    }
-
-    fn schedule_ahead(self: &Arc<Self>, ahead: Ahead) {
-        let background = &self.context.background;
-        match ahead {
-            Ahead::Prepare(wanted) => {
-                let log = Arc::downgrade(self);
-                background.schedule(Duration::ZERO, move || {
-                    if let Some(log) = log.upgrade() {
-                        log.preparation.run(wanted.ordinal, || {
-                            prepare::create(&log.context, log.dir.path(), wanted)
-                                .inspect_err(|error| events::preparation_failed(log.dir.path(), error))
-                        });
-                    }
-                });
-            }
-            Ahead::SyncRolled => self.sync_rolled_after(Duration::ZERO),
-            Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
-                // In steps, so that a writer whose processor this thread has taken soon has it back.
-                for start in range.clone().step_by(PREFAULT_STEP) {
-                    let end = range.end.min(start + PREFAULT_STEP);
-                    if end > region.extent().end && region.mapping().populate(start..end).is_err() {
-                        // Pages that could not be faulted in ahead are faulted in when they are written.
-                        return;
-                    }
-                    region.note_populated(end);
-                    std::thread::yield_now();
-                }
-            }),
         }
     }
 

@@ -79,6 +79,7 @@ pub(crate) fn lock_and_create(options: &StoreOptions, layout: &Layout) -> Result
 }
 
 pub(crate) fn about_me() -> String {
+    // A courtesy to whoever finds the store locked: the number will do where the name cannot be had.
     let program = std::env::current_exe().ok();
     let program =
         program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
