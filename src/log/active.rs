@@ -15,6 +15,7 @@ use super::header::{HEADER_LEN, Slot, SlotState};
 use super::index::{Mark, STRIDE};
 use super::prepare::Prepared;
 use super::segment::{Extent, LONG_RUN, Segment, SyncFault};
+use super::stride::Stride;
 
 /// How much is faulted in ahead of the writer, while nobody syncs more often than that.
 pub(crate) const PREFAULT: usize = 1024 * 1024;
@@ -45,9 +46,7 @@ pub(crate) struct Active {
     prepared_next: bool,
     /// Pages before this offset have been faulted in.
     prefaulted: usize,
-    /// How far the last sync had come that was seen here, and how many bytes went by before it.
-    synced: usize,
-    stride: usize,
+    stride: Stride,
     /// The slot says `Clean`: before anything is appended, another must be durable.
     marked_clean: bool,
 }
@@ -61,8 +60,7 @@ impl Active {
             look_at: 0,
             prepared_next: false,
             prefaulted: usize::MAX,
-            synced: writer.end(),
-            stride: 0,
+            stride: Stride::starting(writer.end()),
             marked_clean: true,
             from: segment.extent(),
             segment,
@@ -72,14 +70,14 @@ impl Active {
 
     /// Gives a prepared segment its place in the sequence: after record `base - 1`, which arrived at `last_time`. The slot
     /// that says so becomes durable with the first sync; should a power cut come before, nothing in it had been
-    /// acknowledged as durable. `stride` is that of the segment before.
+    /// acknowledged as durable.
     pub(crate) fn started(
         place: &Place<'_>,
         prepared: Prepared,
         base: u64,
         last_time: Timestamp,
         trim: u64,
-        stride: usize,
+        stride: Stride,
     ) -> Result<Self, AppendError> {
         let Prepared { identity, file, map, populated } = prepared;
         let path = file.path().to_owned();
@@ -106,8 +104,7 @@ impl Active {
             next_mark: HEADER_LEN,
             look_at: 0,
             prepared_next: false,
-            prefaulted: HEADER_LEN + PREFAULT,
-            synced: HEADER_LEN,
+            prefaulted: populated,
             stride,
             marked_clean: false,
             from: extent,
@@ -220,19 +217,16 @@ impl Active {
         None
     }
 
-    /// Faulting pages in ahead makes them dirty, so each sync writes them: that pays only between rare syncs.
+    /// Whether it pays to fault pages in ahead.
     pub(crate) fn is_rarely_synced(&self) -> bool {
-        self.unsynced() >= PREFAULT || self.stride >= LONG_RUN
+        self.stride.is_long(self.writer.end())
     }
 
-    /// Bytes that no sync has made durable.
-    fn unsynced(&self) -> usize {
-        self.writer.end() - self.segment.durable_end().min(self.writer.end())
-    }
-
-    /// How many bytes go by between two syncs, as far as is known.
-    pub(crate) fn stride(&self) -> usize {
-        self.stride.max(self.unsynced())
+    /// How many bytes go by between two syncs, for the segment that comes after this one.
+    pub(crate) fn stride_after(&self) -> Stride {
+        let mut stride = self.stride;
+        stride.note(self.segment.durable_end());
+        stride.rolled(self.writer.end(), HEADER_LEN)
     }
 
     /// Whether to ask for what should be done ahead of the writer: not after each frame, which costs more than it tells.
@@ -242,6 +236,7 @@ impl Active {
         let due = end >= self.look_at;
         if due {
             self.look_at = end + (self.writer.region().capacity() / 16).min(LOOK);
+            self.stride.note(self.segment.durable_end());
         }
         due
     }
@@ -256,23 +251,12 @@ impl Active {
     /// The pages to fault in now, if the writer has come near to the end of those that are.
     pub(crate) fn prefault_due(&mut self) -> Option<(Arc<Region>, Range<usize>)> {
         let end = self.writer.end();
-        if self.prefaulted >= self.writer.region().capacity() {
-            return None;
-        }
-        let durable = self.segment.durable_end();
-        if durable != self.synced {
-            self.stride = durable.saturating_sub(self.synced);
-            self.synced = durable;
-            if self.stride >= LONG_RUN {
-                // The kernel has made them clean, and would be told of the first store to each again.
-                self.prefaulted = end;
-            }
-        }
-        if end + PREFAULT / 2 <= self.prefaulted {
+        let far_enough = self.writer.region().capacity().min(end + PREFAULT / 2);
+        if self.prefaulted >= far_enough || !self.is_rarely_synced() {
             return None;
         }
         let from = self.prefaulted.max(end);
         self.prefaulted = from + PREFAULT;
-        self.is_rarely_synced().then(|| (Arc::clone(self.writer.region()), from..from + PREFAULT))
+        Some((Arc::clone(self.writer.region()), from..from + PREFAULT))
     }
 }

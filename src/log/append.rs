@@ -12,12 +12,14 @@ use crate::sys::storage::remove_if_there;
 
 use super::active::{Active, PREFAULT};
 use super::frame::Draft;
+use super::header::HEADER_LEN;
 use super::list::SegmentList;
 use super::options::Context;
 use super::prepare::{self, Preparation, Prepared, Wanted};
-use super::segment::{Extent, Segment};
+use super::segment::{Extent, LONG_RUN, Segment};
 use super::shard_dir::ShardDir;
 use super::stats::Work;
+use super::stride::Stride;
 use super::watchers::Watchers;
 
 /// So many rolled segments wait to be synced, until that is done for nothing but to close them: they stay mapped until then, and
@@ -142,6 +144,16 @@ pub(crate) enum Ahead {
     Prefault(Arc<Region>, std::ops::Range<usize>),
 }
 
+impl SyncPlan {
+    /// Whether so much is to be synced that the writer should be spared what that does to it.
+    pub(crate) fn is_long_run(&self) -> bool {
+        let len = |(segment, extent, _): &(Arc<Segment>, Extent, bool)| {
+            extent.end.saturating_sub(segment.durable_end())
+        };
+        self.segments.iter().map(len).sum::<usize>() >= LONG_RUN
+    }
+}
+
 impl Appender {
     pub(crate) fn new(start: StartingPoint) -> Self {
         Self {
@@ -227,7 +239,7 @@ impl Appender {
         let ready = place.preparation.is_ready(&wanted) || self.active.is_none();
         let started = Instant::now();
         let prepared = self.next_segment(place, wanted)?;
-        let stride = self.active.as_ref().map_or(0, Active::stride);
+        let stride = self.active.as_ref().map_or(Stride::starting(HEADER_LEN), Active::stride_after);
         let fresh = Active::started(place, prepared, self.next, self.last_time, self.trim, stride)?;
         let capacity = fresh.segment().identity().capacity;
         // The new segment is in the list before the old one says that it is at its end.

@@ -27,5 +27,6 @@ mod shard_jobs;
 pub(crate) mod shard_log;
 pub(crate) mod slots;
 pub(crate) mod stats;
+mod stride;
 pub(crate) mod trim;
 pub(crate) mod watchers;

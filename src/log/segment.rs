@@ -19,7 +19,7 @@ use super::index::{self, Mark, STRIDE, SparseIndex};
 use super::options::Context;
 use super::slots::Slots;
 
-/// Frames of so many bytes are written before they are synced.
+/// Frames of so many bytes that are synced at once are a long run.
 pub(crate) const LONG_RUN: usize = 4 * 1024 * 1024;
 
 /// How far a segment goes: after which offset, number and time.
@@ -227,7 +227,7 @@ impl Segment {
     }
 
     /// Makes everything up to `extent` durable and moves the watermark there. The slot that says so becomes
-    /// durable with the segment's next sync.
+    /// durable with the segment's next sync. `is_long` says that this is part of a long run.
     pub(crate) fn sync(
         &self,
         context: &Context,
@@ -235,10 +235,10 @@ impl Segment {
         state: SlotState,
         successor_base: u64,
         trim: u64,
+        is_long: bool,
     ) -> Result<(), SyncFault> {
         let file = self.open_to_sync(context)?;
-        let write_back =
-            || if state == SlotState::Open { self.write_back_long_run(extent.end) } else { Ok(()) };
+        let write_back = || if is_long { self.write_back_long_run(extent.end, state) } else { Ok(()) };
         self.slots.sync_then_change(&*file, write_back, |slot| {
             *slot = Slot {
                 generation: slot.generation,
@@ -265,19 +265,21 @@ impl Segment {
         })
     }
 
-    /// A sync takes the pages that were faulted in ahead of the writer away from it, from when it begins until it has ended
-    /// and they are faulted in again. So that it ends soon, most of a long run of frames is written before it begins. A failure
-    /// of this is one of the sync: the kernel may not report it again.
-    fn write_back_long_run(&self, end: usize) -> io::Result<()> {
+    /// What a sync of a long run of frames does not do to the writer, if it is done before.
+    ///
+    /// It takes each page that it writes out of the mapping, or makes it read-only there, for which it interrupts the writer's
+    /// processor. So the run is let go of, all at once. And it takes the pages that were faulted in ahead of the writer away from
+    /// it, from when it begins until it has ended and they are faulted in again. So that it ends soon, the run is written before
+    /// it begins. A failure of this is one of the sync: the kernel may not report it again.
+    fn write_back_long_run(&self, end: usize, state: SlotState) -> io::Result<()> {
         let start = self.durable_end();
-        if end.saturating_sub(start) < LONG_RUN {
-            return Ok(());
-        }
         let region = match &*self.mapped.lock() {
             Mapped::Live(region) => Arc::clone(region),
             Mapped::OnDemand(_) => return Ok(()),
         };
-        region.mapping().write_back(start..end)
+        region.mapping().let_go(start..end);
+        // Nothing is ahead of the writer in any other segment than its own.
+        if state == SlotState::Open { region.mapping().write_back(start..end) } else { Ok(()) }
     }
 
     /// Makes the slot durable too. With `SlotState::Sealed` in it, nothing is left to sync, and the file is closed (the

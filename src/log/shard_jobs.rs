@@ -1,11 +1,13 @@
 //! What a shard's log has done in the background: syncs that nobody waits for, full segments put away, room made ahead.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::events;
 use crate::sys::clock::Timestamp;
+use crate::sys::region::Region;
 use crate::sys::storage::remove_if_there;
 
 use super::append::{Ahead, Scope};
@@ -142,18 +144,31 @@ impl ShardLog {
                 });
             }
             Ahead::SyncRolled => self.sync_rolled_after(Duration::ZERO),
-            Ahead::Prefault(region, range) => background.schedule(Duration::ZERO, move || {
-                // In steps, so that a writer whose processor this thread has taken soon has it back.
-                for start in range.clone().step_by(PREFAULT_STEP) {
-                    let end = range.end.min(start + PREFAULT_STEP);
-                    if end > region.extent().end && region.mapping().populate(start..end).is_err() {
-                        // Pages that could not be faulted in ahead are faulted in when they are written.
-                        return;
-                    }
-                    region.note_populated(end);
-                    std::thread::yield_now();
-                }
-            }),
+            Ahead::Prefault(region, range) => {
+                background.schedule(Duration::ZERO, move || fault_in(&region, range));
+            }
         }
+    }
+
+    /// Faults in again what was faulted in ahead of the writer and a sync has taken away: the kernel has made these pages clean,
+    /// and wants to be told of the first store to each.
+    pub(super) fn fault_in_again(&self, segment: &Segment) {
+        if let Some(region) = segment.mapped() {
+            let again = move || fault_in(&region, region.extent().end..region.populated());
+            self.context.background.schedule(Duration::ZERO, again);
+        }
+    }
+}
+
+/// Faults pages in for writing, in steps, so that a writer whose processor this thread has taken soon has it back.
+fn fault_in(region: &Region, range: Range<usize>) {
+    for start in range.clone().step_by(PREFAULT_STEP) {
+        let end = range.end.min(start + PREFAULT_STEP);
+        if end > region.extent().end && region.mapping().populate(start..end).is_err() {
+            // Pages that could not be faulted in ahead are faulted in when they are written.
+            return;
+        }
+        region.note_populated(end);
+        std::thread::yield_now();
     }
 }

@@ -288,15 +288,18 @@ impl ShardLog {
         if plan.segments.is_empty() {
             return Ok(plan.next);
         }
+        let is_long = plan.is_long_run();
         let started = Instant::now();
         for (segment, extent, rolled) in plan.segments {
             let state = if rolled { SlotState::Sealed } else { SlotState::Open };
             segment
-                .sync(&self.context, extent, state, extent.next, plan.trim)
+                .sync(&self.context, extent, state, extent.next, plan.trim, is_long)
                 .map_err(|source| self.fail_sync(&segment, source))?;
             if rolled {
                 self.appender.lock().forget_synced(&segment);
                 self.retire_after(Duration::ZERO, segment);
+            } else if is_long {
+                self.fault_in_again(&segment);
             }
         }
         events::synced(self.dir.path(), plan.next, started.elapsed());

@@ -6,9 +6,12 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use memmap2::{Advice, MmapRaw};
+use memmap2::{Advice, MmapRaw, UncheckedAdvice};
 
 use super::storage::Access;
+
+/// The unit in which pages are let go of. Where they are larger, the writer may have to be given its own one again.
+const PAGE: usize = 4096;
 
 /// Mapped bytes that stay mapped for as long as any clone lives. Reading and writing them is
 /// [`Region`](super::region::Region)'s business.
@@ -17,12 +20,22 @@ pub(crate) struct Mapping {
     raw: Arc<MmapRaw>,
     access: Access,
     len: usize,
+    /// The bytes are a file's, and stay there when a page is not mapped.
+    is_file: bool,
 }
 
 impl Mapping {
-    pub(crate) fn new(raw: Arc<MmapRaw>, access: Access) -> Self {
+    /// Of memory that is nobody else's.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn of_memory(raw: Arc<MmapRaw>, access: Access) -> Self {
         let len = raw.len();
-        Self { raw, access, len }
+        Self { raw, access, len, is_file: false }
+    }
+
+    /// Of a file, shared with whoever else maps, reads or writes it.
+    pub(crate) fn of_file(raw: Arc<MmapRaw>, access: Access) -> Self {
+        let len = raw.len();
+        Self { raw, access, len, is_file: true }
     }
 
     /// The first `len` bytes of this mapping; `None` when it is shorter.
@@ -75,6 +88,23 @@ impl Mapping {
             Some(len) => self.raw.flush_range(range.start, len),
             None => Ok(()),
         }
+    }
+
+    /// Takes the pages of `range` out of this mapping, all at once: whoever touches one again is given it again, with the bytes that it
+    /// had. For what is going to be written to the disk and not to be stored to any more. The kernel would take each page from
+    /// the mapping when it writes it, and each time interrupt the processors that run this program's threads.
+    pub(crate) fn let_go(&self, range: Range<usize>) {
+        let (start, end) = (range.start, range.end.min(self.len()));
+        // The last page may be the one that is stored to next.
+        let Some(len) = (end - end % PAGE).checked_sub(start).filter(|&len| len > 0 && self.is_file) else {
+            return;
+        };
+        // SAFETY: the range lies inside the mapping, which is a shared one of a file. Of such a page the kernel forgets here
+        // where it is mapped, after it has noted that it is dirty; the page itself stays in the page cache, which is what any
+        // other access finds. So no byte changes, for nobody.
+        let outcome = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, start, len) };
+        // Without it, as for a program that has locked its memory, writing takes longer.
+        drop(outcome);
     }
 
     /// Leaves the mapping out of core dumps, which would otherwise contain the whole log.

@@ -23,7 +23,7 @@ impl Memory {
     }
 
     pub(crate) fn map(&self, access: Access) -> Mapping {
-        Mapping::new(Arc::clone(&self.raw), access)
+        Mapping::of_memory(Arc::clone(&self.raw), access)
     }
 
     /// Copies bytes out; `false` when they are not all inside.

@@ -152,7 +152,7 @@ impl StorageFile for OsFile {
             Access::Write => options.map_raw(&self.0)?,
             Access::Read => options.map_raw_read_only(&self.0)?,
         };
-        Ok(Mapping::new(Arc::new(raw), access))
+        Ok(Mapping::of_file(Arc::new(raw), access))
     }
 }
 

@@ -385,7 +385,7 @@ mod tests {
 
     fn region(len: usize) -> (Arc<Region>, RegionWriter) {
         let raw = memmap2::MmapRaw::from(MmapMut::map_anon(len).unwrap());
-        Region::new(Mapping::new(Arc::new(raw), Access::Write), 64, 64).unwrap()
+        Region::new(Mapping::of_memory(Arc::new(raw), Access::Write), 64, 64).unwrap()
     }
 
     #[test]
