@@ -56,6 +56,21 @@ fn a_second_opener_in_the_process_is_refused_until_the_close() {
 }
 
 #[test]
+fn what_the_last_holder_wrote_of_itself_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    Store::open(&path).unwrap().close().unwrap();
+    for before in ["", "process 1 of x", &"process 12345678 of a program with a name ".repeat(20)] {
+        std::fs::write(path.join("LOCK"), before).unwrap();
+        let store = Store::open(&path).unwrap();
+        let holder = refused(&path);
+        assert_eq!(pid_in(&holder), std::process::id(), "{holder}");
+        assert!(holder.contains(" of lock-") && holder.split(' ').count() == 4, "{holder}");
+        store.close().unwrap();
+    }
+}
+
+#[test]
 fn the_last_drop_releases_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");

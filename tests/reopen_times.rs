@@ -1,4 +1,5 @@
-//! How long opening a store of 1 and of 4 GiB takes, after a clean close and after a kill. Asserts no times.
+//! How long opening a store of 1 and of 4 GiB takes, after a clean close and after a kill, beside how long the disk takes to sync
+//! as many bytes as there were above the watermark. Asserts no times.
 //!
 //! `cargo test --release --test reopen_times -- --ignored --nocapture`; needs 5 GiB of disk. `RIVERBED_GIB` names
 //! other sizes, as in `RIVERBED_GIB=1,16`.
@@ -8,13 +9,17 @@
 #[path = "common/child.rs"]
 mod child;
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use riverbed::{Durability, PutRecord, Store, StreamOptions};
 
 const RECORD: usize = 1000;
+const SEGMENT: usize = 64 << 20;
+const OPENINGS: usize = 25;
 
 #[test]
 fn child_fills() {
@@ -45,24 +50,54 @@ fn times() {
             let mut child = child::start("child_fills", &format!("{size},{durability},{}", path.display()));
             child.line_starting(&["filled"]);
             child.kill();
-            open(&format!("{size} GiB, {durability}, killed"), &path);
-            open(&format!("{size} GiB, {durability}, closed"), &path);
+            let state = |state: &str| format!("{size} GiB, {durability}, {state}");
+            let (elapsed, above) = open(&path);
+            println!("{}: {elapsed:.1?}, {}", state("killed"), rate(above, elapsed));
+            let (bare, bytes) = sync(directory.path(), above);
+            println!("{}: {}", state("the disk by itself"), rate(bytes, bare));
+            let mut times: Vec<_> = (0..OPENINGS).map(|_| open(&path).0).collect();
+            times.sort();
+            let (median, longest) = (times[OPENINGS / 2], times[OPENINGS - 1]);
+            println!("{}: {median:.1?}, the longest of {OPENINGS} {longest:.1?}", state("closed"));
             files(&path).iter().for_each(|file| forget_cached(file));
-            open(&format!("{size} GiB, {durability}, closed, nothing cached"), &path);
+            println!("{}: {:.1?}", state("closed, nothing cached"), open(&path).0);
         }
     }
 }
 
-fn open(state: &str, path: &Path) {
+/// How long it takes, and how many bytes of records were found above the watermark.
+fn open(path: &Path) -> (Duration, usize) {
+    // Not while the disk is still at what the last one did.
+    std::thread::sleep(Duration::from_millis(20));
     let started = Instant::now();
     let store = Store::open(path).unwrap();
     let elapsed = started.elapsed();
     let report = store.recovery_report();
-    let segments: usize = report.shards.iter().map(|shard| shard.segments).sum();
-    let recovered: u64 = report.findings().map(|(_, finding)| finding.recovered_records).sum();
-    println!("{state}: {elapsed:.1?}, {segments} segments, {recovered} records above the watermark");
     assert!(!report.is_damaged());
+    let recovered: u64 = report.findings().map(|(_, finding)| finding.recovered_records).sum();
     store.close().unwrap();
+    (elapsed, usize::try_from(recovered).unwrap() * RECORD)
+}
+
+fn rate(bytes: usize, elapsed: Duration) -> String {
+    format!("{bytes} bytes at {:.2} GB/s", bytes as f64 / elapsed.as_secs_f64() / 1e9)
+}
+
+/// How long syncing about so many bytes takes that have just been written, and how many there were.
+fn sync(directory: &Path, bytes: usize) -> (Duration, usize) {
+    let piece = vec![7; 1 << 16];
+    let files: Vec<_> = (0..bytes.div_ceil(SEGMENT))
+        .map(|index| {
+            let mut file = File::create(directory.join(format!("bare-{index}"))).unwrap();
+            (0..SEGMENT / piece.len()).for_each(|_| file.write_all(&piece).unwrap());
+            file
+        })
+        .collect();
+    let started = Instant::now();
+    files.iter().for_each(|file| file.sync_data().unwrap());
+    let elapsed = started.elapsed();
+    (0..files.len()).for_each(|index| std::fs::remove_file(directory.join(format!("bare-{index}"))).unwrap());
+    (elapsed, files.len() * SEGMENT)
 }
 
 fn files(path: &Path) -> Vec<PathBuf> {

@@ -1,9 +1,11 @@
 //! What all logs of one store share.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crate::sys::clock::Clock;
+use crate::sys::parallel;
 use crate::sys::storage::Storage;
 
 use super::background::Background;
@@ -32,6 +34,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// How many threads to do work on that keeps processors busy.
+    pub(crate) fn working_threads(&self) -> usize {
+        if self.background.is_manual() { 1 } else { thread::available_parallelism().map_or(1, usize::from) }
+    }
+
+    /// How many threads to do work on that mostly waits for the disk.
+    pub(crate) fn waiting_threads(&self) -> usize {
+        if self.background.is_manual() { 1 } else { parallel::WAITING }
+    }
+
     /// How long the segment after one of `len` bytes should be: twice as long, up to the cap.
     pub(crate) fn segment_len_after(&self, len: u64) -> u64 {
         len.saturating_mul(2).clamp(self.first_segment_len, self.max_segment_len)

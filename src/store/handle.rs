@@ -1,11 +1,11 @@
 //! The store, as its users hold it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use parking_lot::Mutex;
 
@@ -20,6 +20,7 @@ use crate::log::recovery::RecoveryReport;
 use crate::log::shard_log::ShardLog;
 use crate::stream::core::StreamCore;
 use crate::stream::shard_id::ShardId;
+use crate::sys::parallel;
 use crate::sys::storage::{Lock, Storage, read_file, remove_tree, replace_file};
 
 use super::error::{CloseError, CreateStreamError, OpenError, StreamError};
@@ -558,7 +559,7 @@ impl Shared {
         let logs = self.logs();
         self.context.background.stop();
         // Checkpoints come last: they do not get ahead of the records.
-        let outcome = close_all(&logs).and(self.consumers.close().map_err(CloseError::from));
+        let outcome = close_all(&self.context, &logs).and(self.consumers.close().map_err(CloseError::from));
         // Only now may another writer come.
         drop(lock);
         events::closed(self.layout.root(), &outcome);
@@ -573,24 +574,9 @@ impl Drop for Shared {
     }
 }
 
-/// Closes logs on a few threads, since each waits for the disk.
-fn close_all(logs: &[Arc<ShardLog>]) -> Result<(), CloseError> {
-    const AT_ONCE: usize = 8;
-    let share = logs.len().div_ceil(AT_ONCE).max(1);
-    let close_share = |logs: &[Arc<ShardLog>]| {
-        logs.iter().map(|log| log.close().map_err(CloseError::from)).fold(Ok(()), Result::and)
-    };
-    if logs.len() <= 1 || logs.first().is_some_and(|log| log.context().background.is_manual()) {
-        return close_share(logs);
-    }
-    thread::scope(|scope| {
-        let workers: Vec<_> = logs.chunks(share).map(|logs| scope.spawn(move || close_share(logs))).collect();
-        workers
-            .into_iter()
-            .map(|worker| match worker.join() {
-                Ok(outcome) => outcome,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .fold(Ok(()), Result::and)
-    })
+/// Closes logs on a few threads, since each waits for the disk. What goes wrong with one keeps none of the others from it.
+fn close_all(context: &Context, logs: &[Arc<ShardLog>]) -> Result<(), CloseError> {
+    let close = |log: &Arc<ShardLog>| Ok::<_, Infallible>(log.close().map_err(CloseError::from));
+    let Ok(outcomes) = parallel::map(logs, context.waiting_threads(), close);
+    outcomes.into_iter().fold(Ok(()), Result::and)
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 #[cfg(feature = "measures")]
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -23,6 +22,7 @@ use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::{Shard, ShardMap};
 use crate::stream::throttle::Throttle;
 use crate::sys::clock::Timestamp;
+use crate::sys::parallel;
 use crate::sys::storage::{Lock, Storage, read_file, remove_if_there, remove_tree, replace_file};
 
 use super::error::{OpenError, StreamError};
@@ -164,23 +164,26 @@ pub(crate) fn open_streams(
             if entry.is_dir { remove_tree(storage, &path) } else { remove_if_there(storage, &path) };
         removed.map_err(IoError::context("remove", &path))?;
     }
-    // What is found is about to be used, so it must stay: a process that was killed may have left names that are not
-    // durable yet.
     let streams = layout.streams();
-    sync_dir(storage, layout.root())?;
-    sync_dir(storage, &streams)?;
-    let mut manifests = Vec::new();
+    let mut found = Vec::new();
     for entry in storage.list(&streams).map_err(IoError::context("list", &streams))? {
         if entry.is_dir {
             let path = layout.stream(&entry.name);
-            // The names in it too.
-            sync_dir(storage, &path)?;
-            let manifest = read_stream_manifest(storage, &path)?.and_then(|manifest| {
-                remove_dropped_shards(storage, &path, &manifest)?;
-                Ok(manifest)
-            });
-            manifests.push((entry.name, path, manifest));
+            found.push((entry.name, path));
         }
+    }
+    // What is found is about to be used, so it must stay: a process that was killed may have left names that are not
+    // durable yet, in any of these. Syncs that are asked for together are one wait for the disk.
+    let mut dirs = vec![layout.root().to_owned(), streams];
+    dirs.extend(found.iter().map(|(_, path)| path.clone()));
+    parallel::map(&dirs, context.waiting_threads(), |dir| sync_dir(storage, dir))?;
+    let mut manifests = Vec::with_capacity(found.len());
+    for (name, path) in found {
+        let manifest = read_stream_manifest(storage, &path)?.and_then(|manifest| {
+            remove_dropped_shards(storage, &path, &manifest)?;
+            Ok(manifest)
+        });
+        manifests.push((name, path, manifest));
     }
     let mut tasks = Vec::new();
     for (name, path, manifest) in &manifests {
@@ -292,40 +295,15 @@ fn open_shards(
     tasks: &[Task<'_>],
     on_progress: Option<&OnProgress>,
 ) -> Result<Vec<Opened>, OpenError> {
-    let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(tasks.len()));
-    let work = || {
-        while let Some((index, task)) = {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            tasks.get(index).map(|task| (index, task))
-        } {
-            let opened = open_shard(context, *task);
-            let failed = opened.is_err();
-            results.lock().push((index, opened));
-            if failed {
-                // The others need not begin what cannot be finished.
-                next.store(tasks.len(), Ordering::Relaxed);
-            }
-            if let Some(on_progress) = on_progress {
-                let shards_done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                on_progress(RecoveryProgress { shards_done, shards_total: tasks.len() });
-            }
+    parallel::map(tasks, context.working_threads(), |task| {
+        let opened = open_shard(context, *task);
+        if let Some(on_progress) = on_progress {
+            let shards_done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            on_progress(RecoveryProgress { shards_done, shards_total: tasks.len() });
         }
-    };
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
-    if context.background.is_manual() || workers <= 1 {
-        work();
-    } else {
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(work);
-            }
-        });
-    }
-    let mut results = results.into_inner();
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, opened)| opened).collect()
+        opened
+    })
 }
 
 fn open_shard(context: &Arc<Context>, task: Task<'_>) -> Result<Opened, OpenError> {

@@ -3,7 +3,7 @@
 //! Everything above this module is safe Rust. What it needs from here: [`storage`] (files and directories
 //! behind one small trait, so that tests can cut the power), [`region`] (a mapped file as an append-only
 //! run of bytes with one writer and any number of readers), [`clock`], [`sync`] (atomics that `loom` can see),
-//! [`md5`] (of many keys at once) and [`crc`] (of short frames).
+//! [`md5`] (of many keys at once), [`crc`] (of short frames) and [`parallel`] (work shared by threads).
 
 #![expect(
     unsafe_code,
@@ -20,6 +20,7 @@ pub(crate) mod md5;
 #[cfg(feature = "testing")]
 pub(crate) mod memory;
 pub(crate) mod os;
+pub(crate) mod parallel;
 pub(crate) mod published;
 pub(crate) mod region;
 pub(crate) mod storage;

@@ -1,7 +1,7 @@
 //! The real file system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Storage for OsStorage {
         match file.try_lock() {
             Ok(()) => {
                 // A courtesy to others: without room for it, the lock is held all the same.
-                drop(file.set_len(0).and_then(|()| file.write_all(about_me.as_bytes())));
+                drop(overwrite(&file, about_me.as_bytes()));
                 Ok(Lock::Acquired(Box::new(Held(file))))
             }
             Err(TryLockError::WouldBlock) => {
@@ -89,6 +89,14 @@ impl Storage for OsStorage {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// Writes `bytes` over what a file holds. It keeps its block: to free one and to take another would have the next sync of
+/// anything wait for the file system's journal.
+fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all_at(bytes, 0)?;
+    let len = bytes.len() as u64;
+    if file.metadata()?.len() > len { file.set_len(len) } else { Ok(()) }
 }
 
 /// The writer's lock.

@@ -1,7 +1,7 @@
 //! Reading what a shard's directory holds, without judging it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::error::IoError;
 use crate::log::frame::{FIXED_HEADER_LEN, FrameFault};
@@ -12,16 +12,23 @@ use crate::log::options::Context;
 use crate::log::scan::{self, Scan, Tail};
 use crate::log::segment::{Extent, Segment};
 use crate::sys::clock::Timestamp;
+use crate::sys::parallel;
 use crate::sys::storage::{Access, StorageFile};
 
-use super::RecoverError;
+use super::ahead::SyncOnce;
 use super::table::SlotKind;
+use super::{RecoverError, Surroundings};
+
+/// To begin a thread takes about as long as to read so many headers that are cached.
+const HEADERS_PER_THREAD: usize = 8;
 
 /// A segment file and its header. The file is not kept open: a shard may have more segments than a process descriptors.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) ordinal: u64,
     pub(super) path: PathBuf,
+    /// The sync of the file, for when it is needed.
+    synced: Arc<SyncOnce>,
     /// The file's length.
     pub(super) len: usize,
     pub(super) identity: Option<Identity>,
@@ -53,15 +60,19 @@ pub(super) struct Examined {
 /// Finds the segments in `dir`, oldest first, and removes what a crash left half made.
 pub(super) fn find(context: &Context, dir: &Path, shard: u32) -> Result<Vec<Found>, RecoverError> {
     let storage = &*context.storage;
-    let mut found = Vec::new();
+    let mut named = Vec::new();
     for entry in storage.list(dir).map_err(IoError::context("list", dir))? {
         let path = dir.join(&entry.name);
         if entry.name.ends_with(".tmp") {
             storage.remove_file(&path).map_err(IoError::context("remove", &path))?;
         } else if let Some(ordinal) = ordinal_of(&entry.name) {
-            found.push(Found::read(context, path, ordinal, shard)?);
+            named.push((ordinal, path));
         }
     }
+    // What is not cached is waited for.
+    let threads = context.waiting_threads().min(named.len() / HEADERS_PER_THREAD);
+    let read = |(ordinal, path): &(u64, PathBuf)| Found::read(context, path.clone(), *ordinal, shard);
+    let mut found = parallel::map(&named, threads, read)?;
     found.sort_by_key(|found| found.ordinal);
     Ok(found)
 }
@@ -80,6 +91,7 @@ impl Found {
         header.truncate(read);
         let len = file.len().map_err(IoError::context("measure", &path))?;
         let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let synced = SyncOnce::new(&path);
 
         let (first, second) = header.split_at(PAGE.min(header.len()));
         // Either page will do; that both agree on a newer format is another matter than a flipped bit in one.
@@ -99,7 +111,8 @@ impl Found {
             let fault = identity.err();
             let (slots, page) = (SlotFact::Blank, 1);
             let (base, first_frame) = (None, None);
-            return Ok(Self { ordinal, path, len, identity: None, fault, slots, page, base, first_frame });
+            let identity = None;
+            return Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame });
         };
         let signature = identity.signature();
         let slot_in =
@@ -116,7 +129,8 @@ impl Found {
             Some(_) => None,
             None => scan::first_sequence(&*file, signature).map_err(IoError::context("read", &path))?,
         };
-        Ok(Self { ordinal, path, len, identity: Some(identity), fault: None, slots, page, base, first_frame })
+        let (identity, fault) = (Some(identity), None);
+        Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame })
     }
 
     pub(super) fn slot(&self) -> Option<Slot> {
@@ -131,6 +145,18 @@ impl Found {
         self.identity.is_some() && self.slots == SlotFact::Blank && self.first_frame.is_none()
     }
 
+    /// The sync of a segment that may have been written since its watermark: it is going to be needed.
+    pub(super) fn sync_to_come(&self) -> Option<Weak<SyncOnce>> {
+        let sealed_or_clean = self.slot().is_some_and(|slot| slot.state != SlotState::Open);
+        let is_read = self.identity.is_some() && !sealed_or_clean && !self.is_short();
+        is_read.then(|| Arc::downgrade(&self.synced))
+    }
+
+    /// Whether the file ends before its watermark.
+    fn is_short(&self) -> bool {
+        self.slot().map_or(HEADER_LEN, |slot| Extent::of(&slot).end) > self.len
+    }
+
     /// Finds out how far the good frames go. What may not be durable yet is synced first: it is about to be
     /// served, and what is served must not disappear.
     pub(super) fn examine(
@@ -138,7 +164,7 @@ impl Found {
         context: &Context,
         base: u64,
         last_time: Timestamp,
-        last: bool,
+        around: Surroundings,
     ) -> Result<Examined, RecoverError> {
         let Some(identity) = self.identity else {
             let extent = Extent::empty(base, last_time);
@@ -156,28 +182,31 @@ impl Found {
             SlotFact::Blank => (SlotKind::Blank, Extent::empty(base, last_time)),
             SlotFact::Damaged => (SlotKind::Damaged, Extent::empty(base, last_time)),
         };
-        let short = start.end > self.len;
+        let short = self.is_short();
         let full_len = usize::try_from(identity.capacity).unwrap_or(usize::MAX);
         let missing = full_len.saturating_sub(self.len);
         // Appends cannot go on in a file that was cut.
         let kind = if kind == SlotKind::Clean && missing > 0 { SlotKind::Open } else { kind };
         let settled = match kind {
             SlotKind::Sealed => true,
-            SlotKind::Clean => last && !short && self.is_blank_at(context, start.end)?,
+            SlotKind::Clean => around.last && !short && self.is_blank_at(context, start.end)?,
             SlotKind::Blank | SlotKind::Open | SlotKind::Damaged => false,
         };
         let failed = |action| IoError::context(action, &self.path);
         // Sealed by a recovery, which may have been killed before that was durable. Were the slot lost after the next segment
-        // is used, the leap in the numbers would look like lost records.
+        // is used, the leap in the numbers would look like lost records. Durable records behind it were written once the
+        // recovery had ended.
         let by_recovery = |slot: Slot| slot.successor_base > slot.next || slot.frames == 0;
-        if self.slot().is_some_and(|slot| slot.state == SlotState::Sealed && by_recovery(slot)) {
-            open(context, &self.path)?.sync_data().map_err(failed("sync"))?;
+        let may_be_lost =
+            |slot: Slot| slot.state == SlotState::Sealed && by_recovery(slot) && !around.later_durable;
+        if self.slot().is_some_and(may_be_lost) {
+            self.synced.ensure(context)?;
         }
         let (extent, tail) = if settled || short {
             (start, None)
         } else {
+            self.synced.ensure(context)?;
             let file = open(context, &self.path)?;
-            file.sync_data().map_err(failed("sync"))?;
             let capacity = full_len.min(self.len);
             let Scan { extent, tail } =
                 scan::scan(&*file, identity.signature(), start, capacity).map_err(failed("read"))?;
@@ -248,7 +277,7 @@ impl Examined {
     }
 }
 
-fn open(context: &Context, path: &Path) -> Result<Arc<dyn StorageFile>, IoError> {
+pub(super) fn open(context: &Context, path: &Path) -> Result<Arc<dyn StorageFile>, IoError> {
     context.storage.open_file(path, Access::Write).map_err(IoError::context("open", path))
 }
 

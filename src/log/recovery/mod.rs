@@ -4,6 +4,7 @@
 //! the machine stopped is sealed where its good frames end, whatever lies behind them stays in the file, and
 //! appends go on in a new segment, above every sequence number that may have been handed out.
 
+mod ahead;
 mod examine;
 mod report;
 mod table;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use crate::error::IoError;
 use crate::sys::clock::Timestamp;
+use crate::sys::parallel;
 use crate::sys::region::{Region, RegionWriter};
 use crate::sys::storage::remove_if_there;
 
@@ -91,14 +93,17 @@ pub(crate) fn recover(
         })
         .collect();
     let count = found.len();
-    for (index, found) in found.into_iter().enumerate() {
-        let surroundings = Surroundings {
-            last: index + 1 == count,
-            next_base: next_bases.get(index).copied().flatten(),
-            later_durable: later_durable.get(index).copied().unwrap_or(false),
-        };
-        recovery.take(found, surroundings)?;
-    }
+    let syncs: Vec<_> = found.iter().filter_map(Found::sync_to_come).collect();
+    ahead::while_syncing(context, &syncs, || {
+        found.into_iter().enumerate().try_for_each(|(index, found)| {
+            let surroundings = Surroundings {
+                last: index + 1 == count,
+                next_base: next_bases.get(index).copied().flatten(),
+                later_durable: later_durable.get(index).copied().unwrap_or(false),
+            };
+            recovery.take(found, surroundings)
+        })
+    })?;
     recovery.finish()
 }
 
@@ -146,6 +151,9 @@ struct Recovery<'a> {
     resume: Option<(Arc<Segment>, RegionWriter)>,
     /// The newest segment that is kept and may be written to, and how far it goes.
     newest: Option<(Arc<Segment>, Extent)>,
+    /// Segments to seal with the number behind their last one as their successor's, in any order: the next opening would
+    /// find the same of one that is not sealed.
+    whole: Vec<(Arc<Segment>, Extent)>,
     /// Segments to seal as empty once it is known above which number.
     orphans: Vec<Found>,
     /// Segment files that were never used.
@@ -169,6 +177,7 @@ impl<'a> Recovery<'a> {
             used: 0,
             resume: None,
             newest: None,
+            whole: Vec::new(),
             orphans: Vec::new(),
             unused: Vec::new(),
             segments: 0,
@@ -195,7 +204,7 @@ impl<'a> Recovery<'a> {
             self.orphaning |= !durable_here && !around.later_durable;
         }
         let span = found.identity.as_ref().map_or(MAX_SPAN, |identity| identity.span);
-        let examined = found.examine(self.context, base, self.last_time, around.last)?;
+        let examined = found.examine(self.context, base, self.last_time, around)?;
         let after = examined.number_after();
         let facts = Facts {
             identified: examined.found.identity.is_some(),
@@ -255,7 +264,7 @@ impl<'a> Recovery<'a> {
                 // Else it is sealed once it is known above which number: were it sealed now and this opening stopped, the
                 // next one would not count what it may have handed out. Durable numbers behind it count by themselves.
                 if whole || around.later_durable {
-                    self.seal_newest(extent.next)?;
+                    self.whole.extend(self.newest.clone());
                 }
             }
             RecoveryRow::NeverUsed => {
@@ -406,6 +415,9 @@ impl<'a> Recovery<'a> {
     }
 
     fn finish(mut self) -> Result<Recovered, RecoverError> {
+        // Together, since each waits for the disk, and after the walk, since beside it each would wait for a whole segment.
+        let seal = |(segment, extent): &(Arc<Segment>, Extent)| self.seal(segment, *extent, extent.next);
+        parallel::map(&self.whole, self.context.waiting_threads(), seal)?;
         // The orphans first, the newest of them before the others: should the power go in between, they are orphans again.
         // Were a segment before them sealed already, they would contradict it.
         let extent = Extent::empty(self.next, self.last_time);

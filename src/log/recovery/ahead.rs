@@ -1,0 +1,56 @@
+//! Syncing the segments that recovery is going to read, ahead of it.
+
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::{self, ScopedJoinHandle};
+
+use crate::error::IoError;
+use crate::log::options::Context;
+
+use super::{RecoverError, examine};
+
+/// A file that is synced once, by whoever asks for that first; the others wait.
+#[derive(Debug)]
+pub(super) struct SyncOnce {
+    path: PathBuf,
+    outcome: OnceLock<Result<(), IoError>>,
+}
+
+impl SyncOnce {
+    pub(super) fn new(path: &Path) -> Arc<Self> {
+        Arc::new(Self { path: path.to_owned(), outcome: OnceLock::new() })
+    }
+
+    /// Returns once what the file held before the first call is durable.
+    pub(super) fn ensure(&self, context: &Context) -> Result<(), IoError> {
+        let sync = || {
+            let file = examine::open(context, &self.path)?;
+            file.sync_data().map_err(IoError::context("sync", &self.path))
+        };
+        self.outcome.get_or_init(sync).clone()
+    }
+}
+
+/// Calls `walk`, while `files` are synced in their order on another thread: the disk writes the next segments while one that has
+/// been synced is read and checked. Those that `walk` has dropped are left out. Returns what `walk` does, unless a sync has
+/// failed: nobody would be told of that again.
+pub(super) fn while_syncing(
+    context: &Context,
+    files: &[Weak<SyncOnce>],
+    walk: impl FnOnce() -> Result<(), RecoverError>,
+) -> Result<(), RecoverError> {
+    thread::scope(|scope| {
+        let sync = || files.iter().filter_map(Weak::upgrade).try_for_each(|file| file.ensure(context));
+        // Without a thread the walk syncs each when it comes there.
+        let threaded = files.len() > 1 && context.waiting_threads() > 1;
+        let ahead = threaded.then(|| thread::Builder::new().spawn_scoped(scope, sync).ok()).flatten();
+        let walked = walk();
+        match ahead.map(ScopedJoinHandle::join) {
+            None => {}
+            Some(Ok(synced)) => synced?,
+            Some(Err(panic)) => resume_unwind(panic),
+        }
+        walked
+    })
+}

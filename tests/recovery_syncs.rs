@@ -1,0 +1,151 @@
+//! What recovery makes durable, and when. Guards against records of many segments that are served before they are durable, because
+//! segments are synced ahead of being read, against an opening that goes on when one of these syncs has failed, against a
+//! recovery that stops among its seals, and against openings that sync for every crash there ever was.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use riverbed::testing::{Disk, Operation, Verdict};
+use riverbed::{Durability, Maintenance, Position, PutRecord, Store, StoreOptions, Stream, StreamOptions};
+
+/// How many records a killed process has left.
+const LEFT: u8 = 25;
+
+fn options(disk: &Disk, maintenance: Maintenance) -> StoreOptions {
+    Store::options().storage(disk).maintenance(maintenance).segment_len(64 * 1024, 64 * 1024)
+}
+
+fn put(stream: &Stream, byte: u8, durability: Durability) {
+    stream.put_record(&PutRecord::new("k", &vec![byte; 10_000]).durability(durability)).unwrap();
+}
+
+/// The first byte of each record, in the order of their numbers.
+fn records(stream: &Stream) -> Vec<u8> {
+    let mut reader = stream.reader(stream.shards()[0].id, Position::TrimHorizon).unwrap();
+    let mut found = Vec::new();
+    let mut numbers = BTreeSet::new();
+    while let Some(record) = reader.next().unwrap() {
+        assert!(numbers.last().is_none_or(|last| *last < record.sequence_number()), "numbers ascend");
+        numbers.insert(record.sequence_number());
+        assert!(record.data().iter().all(|byte| *byte == record.data()[0]));
+        found.push(record.data()[0]);
+    }
+    found
+}
+
+/// What a killed process has left: one durable record, the others in segments that nobody has synced.
+fn left() -> Disk {
+    let disk = Disk::new();
+    let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    put(&stream, 0, Durability::Immediate);
+    (1..LEFT).for_each(|byte| put(&stream, byte, Durability::Buffered));
+    disk.kill()
+}
+
+fn segments(disk: &Disk) -> Vec<String> {
+    let files = disk.files().into_iter().map(|path| path.to_str().unwrap().to_owned());
+    let mut segments: Vec<_> = files.filter(|path| path.ends_with(".segment")).collect();
+    segments.sort();
+    segments
+}
+
+#[test]
+fn what_is_served_is_durable() {
+    for (seed, maintenance) in
+        (0..24).map(|seed| (seed, if seed < 4 { Maintenance::Manual } else { Maintenance::Threads }))
+    {
+        let disk = left();
+        assert!(segments(&disk).len() > 3);
+        let store = options(&disk, maintenance).open("data").unwrap();
+        assert_eq!(records(&store.open_stream("s").unwrap()), (0..LEFT).collect::<Vec<_>>());
+        let disk = disk.cut_power(seed);
+        drop(store);
+        let store = options(&disk, maintenance).open("data").unwrap();
+        assert!(store.recovery_report().findings().all(|(_, finding)| finding.recovered_records == 0));
+        assert!(!store.recovery_report().is_damaged(), "{:?}", store.recovery_report());
+        assert_eq!(records(&store.open_stream("s").unwrap()), (0..LEFT).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_failed_sync_of_any_segment_is_an_error() {
+    for maintenance in [Maintenance::Manual, Maintenance::Threads] {
+        for segment in segments(&left()) {
+            let disk = left();
+            let failing = segment.clone();
+            disk.plan(move |call| match call.operation {
+                Operation::SyncData if call.path.to_str() == Some(&failing) => {
+                    Verdict::Fail(ErrorKind::Other)
+                }
+                _ => Verdict::Proceed,
+            });
+            let error = options(&disk, maintenance).open("data").unwrap_err().to_string();
+            assert!(error.contains("sync") && error.contains(&segment), "{error}");
+        }
+    }
+}
+
+/// Whether the power goes or the process, at whichever step: what is found afterwards is in order, whole up to where it ends, and
+/// stays; and it is everything when the process was killed.
+#[test]
+fn a_recovery_of_many_segments_that_stops_at_any_step_is_done_again() {
+    for step in 0.. {
+        let mut finished = false;
+        for seed in 0..4 {
+            let disk = left();
+            let first = disk.steps();
+            let stop = if seed == 0 { Verdict::Kill } else { Verdict::CutPower { seed } };
+            disk.plan(move |call| if call.step >= first + step { stop } else { Verdict::Proceed });
+            let store = options(&disk, Maintenance::Manual).open("data");
+            finished = !disk.is_off();
+            let disk = disk.power_on();
+            drop(store);
+
+            let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+            assert!(!store.recovery_report().is_damaged(), "step {step}: {:#?}", store.recovery_report());
+            let stream = store.open_stream("s").unwrap();
+            let found = records(&stream);
+            assert!(
+                !found.is_empty() && found == (0..LEFT).take(found.len()).collect::<Vec<_>>(),
+                "{found:?}"
+            );
+            assert!(seed != 0 || found.len() == usize::from(LEFT), "step {step}: {found:?}");
+            put(&stream, 100, Durability::Immediate);
+            let disk = disk.cut_power(seed);
+            drop((store, stream));
+
+            let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+            assert!(!store.recovery_report().is_damaged(), "step {step}: {:#?}", store.recovery_report());
+            let expected: Vec<_> = found.into_iter().chain([100]).collect();
+            assert_eq!(records(&store.open_stream("s").unwrap()), expected, "step {step}, seed {seed}");
+        }
+        if finished {
+            assert!(step > 30, "recovery had no steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_crash_that_was_recovered_from_costs_later_openings_no_sync() {
+    let disk = left();
+    for byte in [100, 101] {
+        let store = options(&disk, Maintenance::Threads).open("data").unwrap();
+        put(&store.open_stream("s").unwrap(), byte, Durability::Immediate);
+        store.close().unwrap();
+    }
+    let syncs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&syncs);
+    disk.plan(move |call| {
+        counted.fetch_add(usize::from(call.operation == Operation::SyncData), Ordering::Relaxed);
+        Verdict::Proceed
+    });
+    let store = options(&disk, Maintenance::Threads).open("data").unwrap();
+    assert!(store.recovery_report().is_clean(), "{:?}", store.recovery_report());
+    assert_eq!(records(&store.open_stream("s").unwrap()).len(), usize::from(LEFT) + 2);
+    assert_eq!(syncs.load(Ordering::Relaxed), 0);
+}
