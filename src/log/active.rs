@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::error::{IoError, SyncError};
 use crate::sys::clock::Timestamp;
 use crate::sys::region::{FRAME_ALIGNMENT, Region, RegionWriter};
-use crate::sys::storage::StorageFile;
+use crate::sys::storage::{StorageFile, write_zeros};
 
 use super::append::{AppendError, Place};
 use super::frame::Draft;
-use super::header::{HEADER_LEN, Slot, SlotState};
+use super::header::{HEADER_LEN, PAGE, Slot, SlotState};
 use super::index::{Mark, STRIDE};
 use super::prepare::Prepared;
 use super::segment::{Extent, LONG_RUN, Segment, SyncFault};
@@ -22,6 +22,10 @@ pub(crate) const PREFAULT: usize = 1024 * 1024;
 
 /// What a writer provides at a time that nobody has faulted pages in for.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// How far ahead of itself a writer whose records are waited for writes blocks, at the most. A shard that has just begun does with
+/// less, as it may not get as far.
+const OVERWRITE: usize = 256 * 1024;
 
 /// After how many bytes to look again, at the most, whether anything should be done ahead.
 const LOOK: usize = 64 * 1024;
@@ -46,6 +50,8 @@ pub(crate) struct Active {
     prepared_next: bool,
     /// Pages before this offset have been faulted in.
     prefaulted: usize,
+    /// Blocks before this offset have been written, as far as is known: a sync of what is stored there is spared the journal.
+    written: usize,
     stride: Stride,
     /// The slot says `Clean`: before anything is appended, another must be durable.
     marked_clean: bool,
@@ -60,6 +66,7 @@ impl Active {
             look_at: 0,
             prepared_next: false,
             prefaulted: usize::MAX,
+            written: writer.end(),
             stride: Stride::starting(writer.end()),
             marked_clean: true,
             from: segment.extent(),
@@ -104,6 +111,7 @@ impl Active {
             next_mark: HEADER_LEN,
             look_at: 0,
             prepared_next: false,
+            written: HEADER_LEN,
             prefaulted: populated,
             stride,
             marked_clean: false,
@@ -215,6 +223,27 @@ impl Active {
             region.note_populated(start + zeros.len());
         }
         None
+    }
+
+    /// Somebody is going to wait until what was appended is synced. A sync of blocks that were reserved and never written has to enter in
+    /// the file system's journal that they are now, which takes about as long as all else that it does. So a writer that has
+    /// come to such blocks writes the next ones too: that sync enters all of them, and those that follow have nothing to enter.
+    #[inline]
+    pub(crate) fn sync_follows(&mut self, place: &Place<'_>) {
+        if self.writer.end() > self.written && !self.is_rarely_synced() {
+            self.write_ahead(place);
+        }
+    }
+
+    #[cold]
+    fn write_ahead(&mut self, place: &Place<'_>) {
+        let capacity = self.writer.region().capacity();
+        let start = self.writer.end().next_multiple_of(PAGE);
+        let end = capacity.min(start + (capacity / 16).min(OVERWRITE));
+        self.written = end;
+        // In place of zeros, since nothing was published from `start` on. Where that fails nobody has lost anything: the syncs are as slow as
+        // they would have been.
+        drop(self.segment.file(place.context).and_then(|file| write_zeros(&*file, start as u64..end as u64)));
     }
 
     /// Whether it pays to fault pages in ahead.

@@ -321,6 +321,14 @@ impl Appender {
         })
     }
 
+    /// Somebody is going to wait until what was appended is synced.
+    #[inline]
+    pub(crate) fn sync_follows(&mut self, place: &Place<'_>) {
+        if let Some(active) = &mut self.active {
+            active.sync_follows(place);
+        }
+    }
+
     /// Work that should be done ahead of the writer, if any is due. That a segment is going to be prepared is noted at once: as
     /// soon as the lock is released somebody may need it, make it instead, and write to it.
     #[inline]

@@ -476,7 +476,11 @@ impl Session<'_> {
             Durability::Periodic(within) => {
                 self.appender.sync_by(self.now.saturating_add(within)).then_some(within)
             }
-            Durability::Buffered | Durability::Immediate => None,
+            Durability::Immediate => {
+                self.appender.sync_follows(&self.place);
+                None
+            }
+            Durability::Buffered => None,
         };
         let log = self.log;
         let watchers = self.appender.watchers.take();

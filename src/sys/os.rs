@@ -10,7 +10,7 @@ use memmap2::MmapOptions;
 use rustix::fs::FallocateFlags;
 
 use super::mapping::Mapping;
-use super::storage::{Access, Entry, Lock, Storage, StorageFile};
+use super::storage::{Access, Entry, Lock, Storage, StorageFile, write_zeros};
 
 /// How many files this process may have open; `None` when there is no limit.
 pub(crate) fn descriptor_limit() -> Option<u64> {
@@ -122,7 +122,7 @@ impl StorageFile for OsFile {
     fn allocate(&self, len: u64) -> io::Result<()> {
         match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
-            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(len),
+            Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(self, 0..len),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -161,20 +161,5 @@ impl StorageFile for OsFile {
             Access::Read => options.map_raw_read_only(&self.0)?,
         };
         Ok(Mapping::of_file(Arc::new(raw), access))
-    }
-}
-
-impl OsFile {
-    /// For file systems without `fallocate`: real zeros, in small pieces, because pages that came from large
-    /// writes make every later synced store through a mapping a large write too.
-    fn write_zeros(&self, len: u64) -> io::Result<()> {
-        const PIECE: [u8; 4096] = [0; 4096];
-        let mut done = 0;
-        while done < len {
-            let piece = usize::try_from(len - done).unwrap_or(PIECE.len()).min(PIECE.len());
-            self.0.write_all_at(PIECE.get(..piece).unwrap_or(&PIECE), done)?;
-            done += piece as u64;
-        }
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,6 +73,19 @@ pub(crate) trait StorageFile: Debug + Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
     /// Maps bytes `0..len`, which must lie inside the file.
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping>;
+}
+
+/// Writes zeros, in small pieces, because pages that came from large writes make every later synced store through a mapping
+/// a large write too.
+pub(crate) fn write_zeros(file: &dyn StorageFile, range: Range<u64>) -> io::Result<()> {
+    const PIECE: [u8; 4096] = [0; 4096];
+    let mut offset = range.start;
+    while offset < range.end {
+        let len = usize::try_from(range.end - offset).unwrap_or(usize::MAX).min(PIECE.len());
+        file.write_all_at(PIECE.get(..len).unwrap_or(&PIECE), offset)?;
+        offset += len as u64;
+    }
+    Ok(())
 }
 
 /// Whether something failed for want of descriptors or memory, which come back.
