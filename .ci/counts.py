@@ -21,11 +21,11 @@ RECORDS = 20_000
 
 # Instructions for each record of 100 bytes. What a new compiler makes of them may be committed too; say so.
 LIMITS = {
-    "put": 983,
-    "put_string_key": 1841,
-    "put_records": 1210,
+    "put": 638,
+    "put_string_key": 1492,
+    "put_records": 884,
     "next_unverified": 54,
-    "next_verified": 295,
+    "next_verified": 289,
     "to_bytes": 106,
 }
 

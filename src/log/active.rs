@@ -10,7 +10,7 @@ use crate::sys::region::{FRAME_ALIGNMENT, Region, RegionWriter};
 use crate::sys::storage::{StorageFile, write_zeros};
 
 use super::append::{AppendError, Place};
-use super::frame::Draft;
+use super::frame::{Draft, Plain};
 use super::header::{HEADER_LEN, PAGE, Slot, SlotState};
 use super::index::{Mark, STRIDE};
 use super::prepare::Prepared;
@@ -53,6 +53,8 @@ pub(crate) struct Active {
     /// Blocks before this offset have been written, as far as is known: a sync of what is stored there is spared the journal.
     written: usize,
     stride: Stride,
+    /// Plain frames that end before this offset need nothing but to be written. Looked at anew with each frame that goes beyond.
+    plain_end: usize,
     /// The slot says `Clean`: before anything is appended, another must be durable.
     marked_clean: bool,
 }
@@ -68,6 +70,7 @@ impl Active {
             prefaulted: usize::MAX,
             written: writer.end(),
             stride: Stride::starting(writer.end()),
+            plain_end: 0,
             marked_clean: true,
             from: segment.extent(),
             segment,
@@ -114,6 +117,7 @@ impl Active {
             written: HEADER_LEN,
             prefaulted: populated,
             stride,
+            plain_end: 0,
             marked_clean: false,
             from: extent,
             segment: Arc::new(segment),
@@ -134,6 +138,40 @@ impl Active {
     pub(crate) fn into_rolled(self) -> Arc<Segment> {
         self.writer.region().close();
         self.segment
+    }
+
+    /// Writes and publishes plain frames one after the other, for as long as nothing else has to be done for them. The first has
+    /// the number `sequence`. Returns how many it wrote.
+    #[inline]
+    pub(crate) fn append_plain<'a>(
+        &mut self,
+        frames: impl Iterator<Item = Plain<'a>>,
+        sequence: u64,
+        time: Timestamp,
+    ) -> u64 {
+        let signature = self.segment.signature();
+        let mut next = sequence;
+        for frame in frames {
+            let room = self.plain_end.saturating_sub(self.writer.end());
+            if frame.len() > room
+                || !self.writer.append(&frame.header(signature, next, time), frame.key(), frame.data())
+            {
+                break;
+            }
+            next += 1;
+            self.segment.note_append(self.writer.end(), next, time);
+        }
+        next - sequence
+    }
+
+    /// How far plain frames may go, of which the first has the number `next`: there is room, there are numbers, none gets a mark,
+    /// and pages are there or nobody provides any.
+    fn plain_end(&self, next: u64) -> usize {
+        let region = self.writer.region();
+        let provided = if self.is_rarely_synced() { region.populated() } else { usize::MAX };
+        // Each takes one number, and more than a byte.
+        let has_numbers = self.limit.saturating_sub(next) >= STRIDE as u64;
+        if has_numbers { self.next_mark.min(provided).min(region.capacity()) } else { 0 }
     }
 
     /// Whether a frame fits whose number is below `next`.
@@ -200,6 +238,7 @@ impl Active {
             self.segment.index().push(Mark { sequence, time, offset });
             self.next_mark = offset + STRIDE;
         }
+        self.plain_end = self.plain_end(next);
         Ok(())
     }
 
@@ -260,14 +299,14 @@ impl Active {
 
     /// Whether to ask for what should be done ahead of the writer: not after each frame, which costs more than it tells.
     #[inline]
-    pub(crate) fn is_time_to_look(&mut self) -> bool {
-        let end = self.writer.end();
-        let due = end >= self.look_at;
-        if due {
-            self.look_at = end + (self.writer.region().capacity() / 16).min(LOOK);
-            self.stride.note(self.segment.durable_end());
-        }
-        due
+    pub(crate) fn is_time_to_look(&self) -> bool {
+        self.writer.end() >= self.look_at
+    }
+
+    /// That has been asked.
+    pub(crate) fn looked(&mut self) {
+        self.look_at = self.writer.end() + (self.writer.region().capacity() / 16).min(LOOK);
+        self.stride.note(self.segment.durable_end());
     }
 
     /// Whether it is time to prepare the next segment. Says so once.

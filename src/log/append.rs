@@ -1,5 +1,6 @@
 //! Appending to a shard: room, number, time, copy, publish.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use crate::sys::region::{Region, RegionWriter};
 use crate::sys::storage::remove_if_there;
 
 use super::active::{Active, PREFAULT};
-use super::frame::Draft;
+use super::frame::{Draft, Plain};
 use super::header::HEADER_LEN;
 use super::list::SegmentList;
 use super::options::Context;
@@ -191,8 +192,28 @@ impl Appender {
         work
     }
 
-    /// Appends a frame and returns its sequence counter. `now` is clamped, so that times never decrease.
+    /// Appends plain frames for as long as nothing else has to be done for them, and returns their sequence counters: what
+    /// [`append`](Self::append) does for nearly every frame, in a quarter of the steps.
     #[inline]
+    pub(crate) fn append_plain<'a>(
+        &mut self,
+        poison: &OnceLock<SyncError>,
+        frames: impl Iterator<Item = Plain<'a>>,
+        now: Timestamp,
+    ) -> Range<u64> {
+        let first = self.next;
+        if let (Gate::Open, None, Some(active)) = (self.gate, poison.get(), &mut self.active) {
+            let time = now.max(self.last_time);
+            let count = active.append_plain(frames, first, time);
+            if count > 0 {
+                self.next = first + count;
+                self.last_time = time;
+            }
+        }
+        first..self.next
+    }
+
+    /// Appends a frame and returns its sequence counter. `now` is clamped, so that times never decrease.
     pub(crate) fn append(
         &mut self,
         place: &Place<'_>,
@@ -329,17 +350,18 @@ impl Appender {
         }
     }
 
-    /// Work that should be done ahead of the writer, if any is due. That a segment is going to be prepared is noted at once: as
-    /// soon as the lock is released somebody may need it, make it instead, and write to it.
+    /// Whether there is anything to do behind an append: watchers to be woken, or something to be done ahead of the writer.
     #[inline]
-    pub(crate) fn look_ahead(&mut self, place: &Place<'_>) -> Option<Ahead> {
-        if self.active.as_mut()?.is_time_to_look() { self.look(place) } else { None }
+    pub(crate) fn has_more_to_do(&self) -> bool {
+        !self.watchers.is_empty() || self.active.as_ref().is_some_and(Active::is_time_to_look)
     }
 
-    #[cold]
-    fn look(&mut self, place: &Place<'_>) -> Option<Ahead> {
+    /// Work that should be done ahead of the writer, if any is due. That a segment is going to be prepared is noted at once: as
+    /// soon as the lock is released somebody may need it, make it instead, and write to it.
+    pub(crate) fn look_ahead(&mut self, place: &Place<'_>) -> Option<Ahead> {
         let (next_ordinal, next_capacity) = (self.next_ordinal, self.next_capacity);
-        let active = self.active.as_mut()?;
+        let active = self.active.as_mut().filter(|active| active.is_time_to_look())?;
+        active.looked();
         if active.is_half_full() {
             let mut wanted = Wanted::new(place.shard, next_ordinal, next_capacity, 0, 1);
             wanted.prefault = if active.is_rarely_synced() { PREFAULT } else { 0 };

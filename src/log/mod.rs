@@ -22,6 +22,7 @@ pub(crate) mod prepare;
 pub(crate) mod recovery;
 pub(crate) mod scan;
 pub(crate) mod segment;
+pub(crate) mod session;
 pub(crate) mod shard_dir;
 mod shard_jobs;
 pub(crate) mod shard_log;

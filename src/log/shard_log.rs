@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 
 use crate::error::{IoError, SyncError};
 use crate::events;
@@ -17,15 +17,14 @@ use crate::sys::storage::remove_if_there;
 
 use super::append::{AppendError, Appender, Gate, Place, Scope, StartingPoint};
 use super::commit::Commit;
-use super::durability::Durability;
 use super::follow::{Backoff, Follow, Registry};
-use super::frame::Draft;
 use super::header::SlotState;
 use super::list::SegmentList;
 use super::options::Context;
 use super::prepare::Preparation;
 use super::recovery::Recovered;
 use super::segment::{Segment, SyncFault};
+use super::session::Session;
 use super::shard_dir::ShardDir;
 
 /// One shard's log: a list of segments, one writer's state under a lock, and a group commit.
@@ -37,11 +36,11 @@ pub(crate) struct ShardLog {
     pub(super) list: SegmentList,
     pub(super) preparation: Preparation,
     /// Set once a sync has failed.
-    poison: OnceLock<SyncError>,
+    pub(super) poison: OnceLock<SyncError>,
     pub(super) commit: Commit,
     pub(super) appender: Mutex<Appender>,
     /// Signalled after each append; waited for with the appender's lock, which makes the wake-up sure.
-    appended: Condvar,
+    pub(super) appended: Condvar,
     /// Held while sealed segments are being finished or removed.
     pub(super) trimming: Mutex<()>,
     /// The stream is being deleted: its files are not this log's any more.
@@ -180,8 +179,9 @@ impl ShardLog {
 
     /// Takes the append lock for any number of records, which share one clock reading.
     pub(crate) fn session(self: &Arc<Self>) -> Session<'_> {
+        // The lock first: times are to be in the order of the records.
         let appender = self.appender.lock();
-        Session { log: self, place: self.place(), appender, now: self.context.clock.now() }
+        Session::new(self, appender, self.context.clock.now())
     }
 
     /// Returns once everything before `target` is durable; many callers share one sync.
@@ -321,14 +321,14 @@ impl ShardLog {
     }
 
     /// Tells everybody, once, that the shard is poisoned. Takes the append lock.
-    fn tell_failed(&self, error: &SyncError) {
+    pub(super) fn tell_failed(&self, error: &SyncError) {
         if self.commit.fail(error) {
             self.wake_waiting();
             events::sync_failed(self.dir.path(), error);
         }
     }
 
-    fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> Place<'_> {
         Place {
             context: &self.context,
             dir: &self.dir,
@@ -440,59 +440,4 @@ pub(crate) enum CloseError {
     Sync(#[from] SyncError),
     #[error(transparent)]
     Io(#[from] IoError),
-}
-
-/// The append lock of a shard, held for one batch.
-#[derive(Debug)]
-pub(crate) struct Session<'a> {
-    log: &'a Arc<ShardLog>,
-    place: Place<'a>,
-    appender: MutexGuard<'a, Appender>,
-    now: Timestamp,
-}
-
-impl Session<'_> {
-    /// The counter that the next record will get.
-    pub(crate) fn next(&self) -> u64 {
-        self.appender.next()
-    }
-
-    /// Appends one frame; returns its sequence counter.
-    pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Result<u64, AppendError> {
-        let outcome = self.appender.append(&self.place, draft, self.now);
-        if let Err(AppendError::Poisoned(error)) = &outcome {
-            // Who is woken may want the lock. That others have it in between changes nothing: nobody appends any more.
-            MutexGuard::unlocked(&mut self.appender, || self.log.tell_failed(error));
-        }
-        outcome
-    }
-
-    /// Releases the lock and sees to the appended records' durability, without waiting. Returns the counter that
-    /// [`ShardLog::sync_to`] takes to wait for it.
-    pub(crate) fn finish(mut self, durability: Durability) -> u64 {
-        let target = self.appender.next();
-        let ahead = self.appender.look_ahead(&self.place);
-        let sync_in = match durability {
-            Durability::Periodic(within) => {
-                self.appender.sync_by(self.now.saturating_add(within)).then_some(within)
-            }
-            Durability::Immediate => {
-                self.appender.sync_follows(&self.place);
-                None
-            }
-            Durability::Buffered => None,
-        };
-        let log = self.log;
-        let watchers = self.appender.watchers.take();
-        drop(self.appender);
-        log.appended.notify_all();
-        watchers.wake();
-        if let Some(ahead) = ahead {
-            log.schedule_ahead(ahead);
-        }
-        if let Some(delay) = sync_in {
-            log.schedule_sync(delay);
-        }
-        target
-    }
 }

@@ -30,21 +30,17 @@ impl Watchers {
         self.wakers.retain(|known| !known.will_wake(waker));
     }
 
-    /// Those to be told, who are forgotten here. Costs next to nothing when there are none.
     #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wakers.is_empty()
+    }
+
+    /// Those to be told, who are forgotten here.
     pub(crate) fn take(&mut self) -> Self {
-        if self.wakers.is_empty() { Self::default() } else { std::mem::take(self) }
+        std::mem::take(self)
     }
 
-    #[inline]
     pub(crate) fn wake(self) {
-        if !self.wakers.is_empty() {
-            self.wake_all();
-        }
-    }
-
-    #[cold]
-    fn wake_all(self) {
         self.wakers.into_iter().for_each(Waker::wake);
     }
 }

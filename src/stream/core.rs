@@ -190,4 +190,14 @@ impl<'a> PutRecord<'a> {
     pub(crate) fn plain(key: Key<'a>, data: &'a [u8]) -> Self {
         Self::new(key, data)
     }
+
+    /// Whether key and data are all that was given.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.metadata.is_empty()
+            && self.explicit_hash_key.is_none()
+            && self.sequence_number_for_ordering.is_none()
+            && self.durability.is_none()
+            && self.only_in.is_none()
+    }
 }

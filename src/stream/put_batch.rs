@@ -1,6 +1,7 @@
 //! Putting many records: one lock and one clock reading for each shard that any of them goes to.
 
 use crate::log::durability::Durability;
+use crate::log::frame::Plain;
 
 use super::core::{self, StreamCore};
 use super::error::PutError;
@@ -63,6 +64,8 @@ struct Item {
     index: usize,
     /// Of its body; computed before any lock is taken.
     checksum: u32,
+    /// Nothing is asked for it in particular.
+    plain: bool,
 }
 
 /// The records of a batch that go to one shard, in the order given.
@@ -106,7 +109,10 @@ impl<'r> Batch<'r> {
         let mut allowed = Vec::with_capacity(self.records.len());
         for (index, record) in self.records.iter().enumerate() {
             match core::check(record) {
-                Ok(()) => allowed.push(Item { index, checksum: core::checksum(record) }),
+                Ok(()) => {
+                    let plain = record.is_plain();
+                    allowed.push(Item { index, checksum: core::checksum(record), plain });
+                }
                 Err(error) => self.errors.push((index, error)),
             }
         }
@@ -145,10 +151,23 @@ impl<'r> Batch<'r> {
     /// Appends the records of one shard.
     fn append(&mut self, map: &ShardMap, group: &mut Group<'_>) {
         let shard = group.shard;
-        let mut strictest = None;
+        let mut strictest = Durability::Buffered;
+        // The shard's last refusal: from then on each record is tried by itself, if at all.
         let mut refused: Option<PutError> = None;
         let mut session = shard.log.session();
-        for &item in &group.items {
+        let mut rest = group.items.as_slice();
+        while !rest.is_empty() {
+            if refused.is_none() && !shard.throttle.is_limited() {
+                let counters = session.append_plain(rest.iter().map_while(|item| self.plain(item)));
+                for counter in counters {
+                    let Some((item, left)) = rest.split_first() else { break };
+                    self.note_put(item, shard, counter);
+                    strictest = stricter(strictest, self.durability);
+                    rest = left;
+                }
+            }
+            let Some((item, left)) = rest.split_first() else { break };
+            rest = left;
             let Some(record) = self.records.get(item.index) else { continue };
             let parts = [record.data];
             let draft = &core::draft(record, &parts, item.checksum);
@@ -162,21 +181,29 @@ impl<'r> Batch<'r> {
                 });
             match outcome {
                 Ok(counter) => {
-                    let sequence_number = SequenceNumber::new(counter, shard.id);
-                    if let Some(put) = self.puts.get_mut(item.index) {
-                        *put = Some(Put { shard_id: shard.id, sequence_number });
-                    }
-                    let durability = record.durability.unwrap_or(self.durability);
-                    strictest =
-                        Some(strictest.map_or(durability, |strictest| stricter(strictest, durability)));
+                    self.note_put(item, shard, counter);
+                    strictest = stricter(strictest, record.durability.unwrap_or(self.durability));
                 }
-                Err(PutError::Closed) => group.closed.push(item),
+                Err(PutError::Closed) => group.closed.push(*item),
                 Err(error) => self.errors.push((item.index, error)),
             }
         }
-        let durability = strictest.unwrap_or(Durability::Buffered);
-        let target = session.finish(durability);
-        group.sync_to = (durability == Durability::Immediate).then_some(target);
+        let target = session.finish(strictest);
+        group.sync_to = (strictest == Durability::Immediate).then_some(target);
+    }
+
+    /// The record's frame, if that is all there is to know of it.
+    #[inline]
+    fn plain(&self, item: &Item) -> Option<Plain<'r>> {
+        let record = self.records.get(item.index).filter(|_| item.plain)?;
+        Plain::new(record.key.as_str().as_bytes(), record.data, item.checksum)
+    }
+
+    #[inline]
+    fn note_put(&mut self, item: &Item, shard: &Shard, counter: u64) {
+        if let Some(put) = self.puts.get_mut(item.index) {
+            *put = Some(Put { shard_id: shard.id, sequence_number: SequenceNumber::new(counter, shard.id) });
+        }
     }
 
     /// Says of those of these records that were put that they may not be on disk.

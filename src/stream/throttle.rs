@@ -20,6 +20,13 @@ pub(crate) struct Throttle {
     buckets: Option<Arc<Buckets>>,
 }
 
+impl Throttle {
+    /// Whether there are limits at all.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.buckets.is_some()
+    }
+}
+
 /// Without the feature no shard has limits.
 #[cfg(not(feature = "limits"))]
 #[derive(Debug)]

@@ -228,14 +228,88 @@ impl RegionWriter {
         }
         let start = self.end;
         let next = start + padded;
-        // SAFETY: `start + FRAME_ALIGNMENT < next <= capacity`, so the offset stays inside the mapping.
-        let last = unsafe { self.region.base.add(next - FRAME_ALIGNMENT) };
-        // The frame's padding lies in its last word. Whatever a slot that was dropped has left there goes; what the
-        // frame itself has there is written over this.
-        // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it lies in
-        // the unpublished part, which this writer alone touches, and behind the length word.
-        unsafe { last.cast::<u64>().write(0) };
+        // SAFETY: `start + FRAME_ALIGNMENT < next <= capacity`.
+        unsafe { self.clear_padding(next) };
         Some(Slot { writer: self, start, cursor: start + LENGTH_WORD, limit: start + len, next })
+    }
+
+    /// Appends and publishes a frame that is nothing but a header of so many bytes (the first four are its length word), a key and
+    /// data: what [`reserve`](Self::reserve), [`Slot::write`] of each and [`Slot::publish`] do, with one check for all of them.
+    /// Returns whether the frame fitted; nothing is written when it did not.
+    #[must_use]
+    #[inline]
+    pub(crate) fn append<const HEADER_LEN: usize>(
+        &mut self,
+        header: &[u8; HEADER_LEN],
+        key: &[u8],
+        data: &[u8],
+    ) -> bool {
+        const { assert!(HEADER_LEN > FRAME_ALIGNMENT) };
+        let len = HEADER_LEN.saturating_add(key.len()).saturating_add(data.len());
+        let whole_words = self.remaining() & !(FRAME_ALIGNMENT - 1);
+        let Some((length_word, rest)) = header.split_first_chunk().filter(|_| len <= whole_words) else {
+            return false;
+        };
+        let start = self.end;
+        let key_start = start + HEADER_LEN;
+        let data_start = key_start + key.len();
+        let next = start + len.next_multiple_of(FRAME_ALIGNMENT);
+        // SAFETY: `start + FRAME_ALIGNMENT < start + len <= next <= capacity`.
+        unsafe { self.clear_padding(next) };
+        // SAFETY: `start + HEADER_LEN <= start + len <= capacity`.
+        unsafe { self.store(start + LENGTH_WORD, rest) };
+        // SAFETY: `key_start + key.len() == data_start <= start + len <= capacity`.
+        unsafe { self.store(key_start, key) };
+        // SAFETY: `data_start + data.len() == start + len <= capacity`.
+        unsafe { self.store(data_start, data) };
+        // SAFETY: `next <= capacity`, and all of the frame but its length word has been stored.
+        unsafe { self.publish(start, u32::from_le_bytes(*length_word), next) };
+        true
+    }
+
+    /// Stores bytes at an offset of the region.
+    ///
+    /// # Safety
+    ///
+    /// They fit into the region's unpublished part.
+    #[inline]
+    unsafe fn store(&mut self, offset: usize, bytes: &[u8]) {
+        // SAFETY: the caller has seen to it that the offset stays inside the mapping.
+        let target = unsafe { self.region.base.add(offset) };
+        // SAFETY: the target lies in the unpublished part, which this writer alone touches (`&mut`), and no slice of the
+        // caller's can overlap it, because no reference to unpublished bytes is ever made.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target.as_ptr(), bytes.len()) };
+    }
+
+    /// Has zeros in the last word of the frame that ends before `next`: its padding lies there. Whatever a slot that was dropped
+    /// has left there goes; what the frame itself has there is written over this.
+    ///
+    /// # Safety
+    ///
+    /// The word lies in the region's unpublished part, behind the frame's first word.
+    #[inline]
+    unsafe fn clear_padding(&mut self, next: usize) {
+        // SAFETY: as for `store`.
+        unsafe { self.store(next - FRAME_ALIGNMENT, &[0; FRAME_ALIGNMENT]) };
+    }
+
+    /// Stores the length word of the frame at `start` last, with `Release`, and moves the published end past the frame: from
+    /// here on every reader sees the frame, whole.
+    ///
+    /// # Safety
+    ///
+    /// `start` is the published end and `next` not above the capacity; what lies between them is initialised but for the length
+    /// word.
+    #[inline]
+    unsafe fn publish(&mut self, start: usize, length: u32, next: usize) {
+        // SAFETY: `start < next <= capacity`, so the offset stays inside the mapping.
+        let word = unsafe { self.region.base.add(start) };
+        // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it is
+        // unpublished, and its other readers (of other processes) load it atomically.
+        let word = unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) };
+        word.store(length.to_le(), Ordering::Release);
+        self.end = next;
+        self.region.published.publish(next);
     }
 }
 
@@ -316,11 +390,8 @@ impl Slot<'_> {
         let Some(after) = self.cursor.checked_add(bytes.len()).filter(|&after| after <= self.limit) else {
             return false;
         };
-        // SAFETY: `cursor <= after <= limit <= capacity`, so the offset stays inside the mapping.
-        let target = unsafe { self.writer.region.base.add(self.cursor) };
-        // SAFETY: the target lies in the unpublished part, which this writer alone touches (`&mut`), and no
-        // slice of the caller's can overlap it, because no reference to unpublished bytes is ever made.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target.as_ptr(), bytes.len()) };
+        // SAFETY: `cursor <= after <= limit <= capacity`, and what is behind `start` is not published.
+        unsafe { self.writer.store(self.cursor, bytes) };
         self.cursor = after;
         true
     }
@@ -358,18 +429,11 @@ impl Slot<'_> {
         ZEROS.get(..missing).is_some_and(|zeros| self.write(zeros))
     }
 
-    /// Stores the length word last, with `Release`, and moves the published end past the frame: from here on
-    /// every reader sees the frame, whole.
+    /// Publishes the frame, whose length word this is.
     #[inline]
     pub(crate) fn publish(self, length: u32) {
-        // SAFETY: `start` is inside the mapping.
-        let word = unsafe { self.writer.region.base.add(self.start) };
-        // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it is
-        // unpublished, and its other readers (of other processes) load it atomically.
-        let word = unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) };
-        word.store(length.to_le(), Ordering::Release);
-        self.writer.end = self.next;
-        self.writer.region.published.publish(self.next);
+        // SAFETY: as `reserve` made it. A file's bytes are initialised from the start: what nobody wrote is zero.
+        unsafe { self.writer.publish(self.start, length, self.next) };
     }
 }
 
