@@ -1,4 +1,4 @@
-//! Syncing the segments that recovery is going to read, ahead of it.
+//! Syncing the segments that recovery reads, beside it.
 
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,13 @@ use std::thread::{self, ScopedJoinHandle};
 
 use crate::error::IoError;
 use crate::log::options::Context;
+use crate::sys::parallel;
 
 use super::{RecoverError, examine};
+
+/// How many are synced at a time. A thread that comes back from a sync may wait for a processor before it begins the next, and
+/// the disk should not wait with it.
+const AT_ONCE: usize = 2;
 
 /// A file that is synced once, by whoever asks for that first; the others wait.
 #[derive(Debug)]
@@ -32,16 +37,17 @@ impl SyncOnce {
     }
 }
 
-/// Calls `walk`, while `files` are synced in their order on another thread: the disk writes the next segments while one that has
-/// been synced is read and checked. Those that `walk` has dropped are left out. Returns what `walk` does, unless a sync has
-/// failed: nobody would be told of that again.
+/// Calls `walk`, while `files` are synced in their order on other threads: the disk writes while what it writes, or has written,
+/// is read and checked. Those that `walk` has dropped are left out. Returns what `walk` does, unless a sync has failed: nobody
+/// would be told of that again.
 pub(super) fn while_syncing(
     context: &Context,
     files: &[Weak<SyncOnce>],
     walk: impl FnOnce() -> Result<(), RecoverError>,
 ) -> Result<(), RecoverError> {
+    let ensure = |file: &Weak<SyncOnce>| file.upgrade().map_or(Ok(()), |file| file.ensure(context));
+    let sync = || parallel::map(files, AT_ONCE, ensure).map(drop);
     thread::scope(|scope| {
-        let sync = || files.iter().filter_map(Weak::upgrade).try_for_each(|file| file.ensure(context));
         // Without a thread the walk syncs each when it comes there.
         let threaded = files.len() > 1 && context.waiting_threads() > 1;
         let ahead = threaded.then(|| thread::Builder::new().spawn_scoped(scope, sync).ok()).flatten();

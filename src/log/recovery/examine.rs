@@ -157,8 +157,8 @@ impl Found {
         self.slot().map_or(HEADER_LEN, |slot| Extent::of(&slot).end) > self.len
     }
 
-    /// Finds out how far the good frames go. What may not be durable yet is synced first: it is about to be
-    /// served, and what is served must not disappear.
+    /// Finds out how far the good frames go. What may not be durable yet is synced before anything is made of that: it is about
+    /// to be served, and what is served must not disappear.
     pub(super) fn examine(
         self,
         context: &Context,
@@ -205,11 +205,12 @@ impl Found {
         let (extent, tail) = if settled || short {
             (start, None)
         } else {
-            self.synced.ensure(context)?;
             let file = open(context, &self.path)?;
             let capacity = full_len.min(self.len);
             let Scan { extent, tail } =
                 scan::scan(&*file, identity.signature(), start, capacity).map_err(failed("read"))?;
+            // What was read is what is being synced, or the sync fails: nobody writes here.
+            self.synced.ensure(context)?;
             // Files have their full length before they get their name: what this one lacks may have been records.
             let tail = match missing {
                 0 => tail,
