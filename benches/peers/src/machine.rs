@@ -55,6 +55,18 @@ pub fn describe(data: &Path) -> Vec<String> {
     ]
 }
 
+/// Reads every file in a directory, so that it is in memory.
+pub fn warm(directory: &Path) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            warm(&path);
+        } else {
+            std::io::copy(&mut std::fs::File::open(path).unwrap(), &mut std::io::sink()).unwrap();
+        }
+    }
+}
+
 /// The version of a package in this program's lock file.
 pub fn version(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");

@@ -70,6 +70,10 @@ impl Plan {
                 return Outcome::Failed(problem);
             }
         }
+        if reading {
+            // The machine may have taken some of it from memory since the last round, however much is free.
+            machine::warm(&path);
+        }
         match child("measure", peer, workload, &path) {
             Ok(figures) => Outcome::Measured(figures),
             Err(problem) => Outcome::Failed(problem),
