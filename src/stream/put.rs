@@ -169,7 +169,7 @@ pub(crate) fn hash_keys(records: &[PutRecord<'_>]) -> Vec<HashKey> {
         hash_keys.push(known.unwrap_or(HashKey::MIN));
         let text = known.is_none().then_some(record.key.text);
         match text {
-            Some(_) if text == before => repeated.push(index),
+            Some(text) if before.is_some_and(|before| is_same(before, text)) => repeated.push(index),
             Some(text) if record.key.validate().is_ok() => distinct.push((index, text)),
             _ => {}
         }
@@ -187,6 +187,13 @@ pub(crate) fn hash_keys(records: &[PutRecord<'_>]) -> Vec<HashKey> {
         }
     }
     hash_keys
+}
+
+/// Whether two keys are the same. Different ones that follow each other often have the same length and begin alike, so the end is
+/// looked at first.
+#[inline]
+fn is_same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.as_bytes().last() == other.as_bytes().last() && one == other
 }
 
 /// Where a record went.

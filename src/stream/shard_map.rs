@@ -45,6 +45,8 @@ pub(crate) struct ShardMap {
     all: Vec<Arc<Shard>>,
     /// By range.
     open: Vec<Arc<Shard>>,
+    /// The last hash key of each open shard: looking a key up looks at no shard.
+    ends: Vec<HashKey>,
 }
 
 impl ShardMap {
@@ -53,7 +55,8 @@ impl ShardMap {
         all.sort_by_key(|shard| shard.id);
         let mut open: Vec<_> = all.iter().filter(|shard| shard.is_open()).map(Arc::clone).collect();
         open.sort_by_key(|shard| shard.range.start);
-        HashKeyRange::cover_all(open.iter().map(|shard| shard.range)).then_some(Self { all, open })
+        let ends = open.iter().map(|shard| shard.range.end).collect();
+        HashKeyRange::cover_all(open.iter().map(|shard| shard.range)).then_some(Self { all, open, ends })
     }
 
     /// All shards, by id: parents before their children.
@@ -68,7 +71,7 @@ impl ShardMap {
 
     /// The place in [`open`](Self::open) of the shard that owns `hash_key`.
     pub(crate) fn index_of(&self, hash_key: HashKey) -> usize {
-        self.open.partition_point(|shard| shard.range.end < hash_key)
+        self.ends.partition_point(|end| *end < hash_key)
     }
 
     /// The open shard that owns `hash_key`.
