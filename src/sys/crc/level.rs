@@ -43,6 +43,7 @@ impl Level {
             && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vbmi2")
             && is_x86_feature_detected!("avx512vl");
         match (blocks, wide) {
             (true, true) => Self::Wide,

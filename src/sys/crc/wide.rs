@@ -1,14 +1,15 @@
 //! Folding by blocks of 64 bytes: VPCLMULQDQ and AVX-512.
 //!
 //! Bytes are looked at from their end: the last block is whole, the first has zeros in front, which change nothing. A load with a mask
-//! reads no byte that is masked out, so nothing in front is touched. Of two runs the first is folded by itself and moved
+//! reads no byte that is masked out, so nothing behind the bytes is touched. Of two runs the first is folded by itself and moved
 //! up by the length of the second, which a multiplication does.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_clmulepi64_si128, _mm_maskz_loadu_epi8, _mm_set_epi64x, _mm_xor_si128,
-    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_xor_si256, _mm512_broadcast_i32x4,
-    _mm512_castsi512_si256, _mm512_clmulepi64_epi128, _mm512_extracti64x4_epi64, _mm512_maskz_loadu_epi8,
-    _mm512_maskz_mov_epi64, _mm512_set_epi64, _mm512_ternarylogic_epi64,
+    __m128i, __m512i, _mm_clmulepi64_si128, _mm_maskz_expand_epi8, _mm_maskz_loadu_epi8, _mm_set_epi64x,
+    _mm_xor_si128, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_xor_si256,
+    _mm512_broadcast_i32x4, _mm512_castsi512_si256, _mm512_clmulepi64_epi128, _mm512_extracti64x4_epi64,
+    _mm512_maskz_expand_epi8, _mm512_maskz_loadu_epi8, _mm512_maskz_mov_epi64, _mm512_set_epi64,
+    _mm512_ternarylogic_epi64,
 };
 use std::mem::transmute;
 
@@ -76,7 +77,7 @@ const fn up(len: usize) -> [i64; 2] {
 }
 
 /// Of up to [`LONGEST`] bytes, though any number will do.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,vpclmulqdq,pclmulqdq,sse4.1")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi2,avx512vl,vpclmulqdq,pclmulqdq,sse4.1")]
 pub(super) fn of(bytes: &[u8]) -> u32 {
     match ONES.get(bytes.len()) {
         Some(ones) => reduce(fold(bytes)) ^ ones,
@@ -85,7 +86,7 @@ pub(super) fn of(bytes: &[u8]) -> u32 {
 }
 
 /// Of two runs of up to [`LONGEST`] bytes each, though any number will do.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,vpclmulqdq,pclmulqdq,sse4.1")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi2,avx512vl,vpclmulqdq,pclmulqdq,sse4.1")]
 pub(super) fn of_two(first: &[u8], second: &[u8]) -> u32 {
     let (Some(&[low, high]), Some(ones)) = (UP.get(second.len()), ONES.get(first.len() + second.len()))
     else {
@@ -100,7 +101,7 @@ pub(super) fn of_two(first: &[u8], second: &[u8]) -> u32 {
 }
 
 /// All of the bytes folded into a lane.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,vpclmulqdq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi2,vpclmulqdq")]
 #[inline]
 fn fold(bytes: &[u8]) -> __m128i {
     let (first, blocks) = bytes.as_rchunks::<BLOCK>();
@@ -128,22 +129,25 @@ fn add_product(sum: __m512i, lanes: __m512i, factors: __m512i) -> __m512i {
     _mm512_ternarylogic_epi64::<XOR>(low, high, sum)
 }
 
-/// Fewer bytes than a block, behind zeros.
-#[target_feature(enable = "avx512f,avx512bw")]
+/// Fewer bytes than a block, behind zeros. They are loaded from their first on and then moved: a load that began in front of them,
+/// with a mask, would wait for whatever has just been stored there.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
 #[inline]
 fn load_first(bytes: &[u8]) -> __m512i {
     let missing = BLOCK - bytes.len().min(BLOCK);
-    let mask = u64::MAX.unbounded_shl(u32::try_from(missing).unwrap_or(u64::BITS));
-    // SAFETY: only bytes whose bit is set are read, and those are the last of the block: `bytes`.
-    unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().wrapping_sub(missing).cast()) }
+    let missing = u32::try_from(missing).unwrap_or(u64::BITS);
+    // SAFETY: only bytes whose bit is set are read, and those are the first ones: `bytes`.
+    let loaded = unsafe { _mm512_maskz_loadu_epi8(u64::MAX.unbounded_shr(missing), bytes.as_ptr().cast()) };
+    _mm512_maskz_expand_epi8(u64::MAX.unbounded_shl(missing), loaded)
 }
 
 /// Up to as many bytes as a lane has, behind zeros.
-#[target_feature(enable = "avx512bw,avx512vl")]
+#[target_feature(enable = "avx512bw,avx512vl,avx512vbmi2")]
 #[inline]
 fn load_lane(bytes: &[u8]) -> __m128i {
     let missing = LANE - bytes.len().min(LANE);
-    let mask = u16::MAX.unbounded_shl(u32::try_from(missing).unwrap_or(u16::BITS));
+    let missing = u32::try_from(missing).unwrap_or(u16::BITS);
     // SAFETY: as above.
-    unsafe { _mm_maskz_loadu_epi8(mask, bytes.as_ptr().wrapping_sub(missing).cast()) }
+    let loaded = unsafe { _mm_maskz_loadu_epi8(u16::MAX.unbounded_shr(missing), bytes.as_ptr().cast()) };
+    _mm_maskz_expand_epi8(u16::MAX.unbounded_shl(missing), loaded)
 }
