@@ -23,7 +23,7 @@ RECORDS = 20_000
 LIMITS = {
     "put": 638,
     "put_string_key": 1492,
-    "put_records": 884,
+    "put_records": 865,
     "next_unverified": 54,
     "next_verified": 289,
     "to_bytes": 106,
