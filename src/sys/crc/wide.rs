@@ -3,6 +3,7 @@
 //! Bytes are looked at from their end: the last block is whole, the first has zeros in front, which change nothing. A load with a mask
 //! reads no byte that is masked out, so nothing behind the bytes is touched. Of two runs the first is folded by itself and moved
 //! up by the length of the second, which a multiplication does.
+#![expect(clippy::indexing_slicing, reason = "the tables are filled while compiling, up to their lengths")]
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_clmulepi64_si128, _mm_maskz_expand_epi8, _mm_maskz_loadu_epi8, _mm_set_epi64x,
