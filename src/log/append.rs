@@ -183,6 +183,12 @@ impl Appender {
         self.last_time
     }
 
+    /// The arrival time of a record that is appended now, by the clock: times never decrease.
+    #[inline]
+    fn time_at(&self, now: Timestamp) -> Timestamp {
+        now.max(self.last_time)
+    }
+
     /// What has been done.
     pub(crate) fn work(&self) -> Work {
         let mut work = self.work;
@@ -202,8 +208,8 @@ impl Appender {
         now: Timestamp,
     ) -> Range<u64> {
         let first = self.next;
+        let time = self.time_at(now);
         if let (Gate::Open, None, Some(active)) = (self.gate, poison.get(), &mut self.active) {
-            let time = now.max(self.last_time);
             let count = active.append_plain(frames, first, time);
             if count > 0 {
                 self.next = first + count;
@@ -230,7 +236,7 @@ impl Appender {
         let sequence = self.next;
         let rows = draft.row_count();
         let next = sequence.checked_add(rows).ok_or(AppendError::Exhausted)?;
-        let time = now.max(self.last_time);
+        let time = self.time_at(now);
         let active = match &mut self.active {
             Some(active) if active.has_room(draft, next) => active,
             _ => self.roll(place, draft)?,
