@@ -10,8 +10,8 @@ use crate::sys::storage::StorageFile;
 
 use super::plain::Plain;
 use super::{
-    COLUMNAR_ALIGNMENT, FixedHeader, HAS_EXPLICIT_HASH_KEY, HAS_METADATA, HAS_ROWS, HEADER_CRC, HeaderBytes,
-    Kind, LARGE, MAX_KEY_LEN, MAX_METADATA_LEN, MAX_RECORD_LEN, Rows, columnar_start, header_len,
+    COLUMNAR_ALIGNMENT, FixedHeader, HAS_EXPLICIT_HASH_KEY, HAS_METADATA, HEADER_CRC, HeaderBytes, Kind,
+    LARGE, MAX_KEY_LEN, MAX_METADATA_LEN, MAX_RECORD_LEN, Rows, columnar_start, header_len,
 };
 use crate::sys::region::FRAME_ALIGNMENT;
 
@@ -89,7 +89,7 @@ impl<'a> Draft<'a> {
         debug_assert!(rows.count > 0);
         let body_crc = body_checksum(key, metadata, data);
         let draft = Self::new(Kind::ARROW, key, explicit_hash_key, metadata, data, body_crc);
-        let flags = draft.flags | HAS_ROWS;
+        let flags = draft.flags | super::HAS_ROWS;
         let front_len = header_len(flags) + key.len() + metadata.len();
         Self { rows: Some(rows), flags, front_len, ..draft }
     }
