@@ -1,12 +1,13 @@
 //! What recovery makes durable, and when. Guards against records of many segments that are served before they are durable, because
 //! segments are synced ahead of being read, against an opening that goes on when one of these syncs has failed, against a
-//! recovery that stops among its seals, and against openings that sync for every crash there ever was.
+//! recovery that stops among its seals, against a slot that is taken for durable because it was found, and against openings that sync for
+//! every crash there ever was.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use riverbed::testing::{Disk, Operation, Verdict};
 use riverbed::{Durability, Maintenance, Position, PutRecord, Store, StoreOptions, Stream, StreamOptions};
@@ -148,4 +149,46 @@ fn a_crash_that_was_recovered_from_costs_later_openings_no_sync() {
     assert!(store.recovery_report().is_clean(), "{:?}", store.recovery_report());
     assert_eq!(records(&store.open_stream("s").unwrap()).len(), usize::from(LEFT) + 2);
     assert_eq!(syncs.load(Ordering::Relaxed), 0);
+}
+
+/// A process is killed while it closes the store, so its last slot may not be on disk; the next one goes on in the segment, and the power
+/// goes while it says so.
+#[test]
+fn a_segment_that_was_being_closed_survives_a_power_cut_while_it_is_opened_again() {
+    for (seed, failing) in (0..2000).flat_map(|seed| [(seed, 0), (seed, 1)]) {
+        let disk = Disk::new();
+        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+        let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+        put(&stream, 1, Durability::Immediate);
+        put(&stream, 2, Durability::Immediate);
+        // The slot that says that nothing follows is written, and not synced any more.
+        let written = AtomicBool::new(false);
+        disk.plan(move |call| match call.operation {
+            Operation::Write => {
+                written.store(true, Ordering::Relaxed);
+                Verdict::Proceed
+            }
+            _ if written.load(Ordering::Relaxed) => Verdict::Kill,
+            _ => Verdict::Proceed,
+        });
+        assert!(store.close().is_err());
+        let disk = disk.power_on();
+        drop((store, stream));
+        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+        let stream = store.open_stream("s").unwrap();
+        let syncs = AtomicUsize::new(0);
+        disk.plan(move |call| match call.operation {
+            Operation::SyncData if syncs.fetch_add(1, Ordering::Relaxed) >= failing => {
+                Verdict::CutPower { seed }
+            }
+            _ => Verdict::Proceed,
+        });
+        assert!(stream.put("k", [3; 10]).is_err());
+        let disk = disk.power_on();
+        drop((store, stream));
+        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+        assert!(!store.recovery_report().is_damaged(), "{seed}: {:?}", store.recovery_report());
+        let stream = store.open_stream("s").unwrap();
+        assert_eq!(&records(&stream)[..2], [1, 2], "{seed}");
+    }
 }

@@ -245,6 +245,29 @@ fn increase_and_decrease_follow_kinesis() {
     assert_eq!(setup.read().len(), 0, "what is not kept any more goes at once");
 }
 
+/// The next opening finishes what a killed process had begun to trim, and the power may go before anything else is synced.
+#[test]
+fn a_trim_that_was_killed_is_not_damage_after_a_power_cut() {
+    for (step, seed) in (0..4).flat_map(|step| (0..40).map(move |seed| (step, seed))) {
+        let setup = setup(StreamOptions::new());
+        setup.put(20);
+        let Setup { disk, clock, store, .. } = setup;
+        store.close().unwrap();
+        let store = options(&disk, &clock).open("data").unwrap();
+        let stream = store.open_stream("s").unwrap();
+        let newest = stream.stats().shards[0].newest.unwrap().0;
+        let at = disk.steps() + step;
+        disk.plan(move |call| if call.step >= at { Verdict::Kill } else { Verdict::Proceed });
+        assert!(stream.trim_to(newest).is_err());
+        let disk = disk.power_on();
+        drop((store, stream));
+        options(&disk, &clock).open("data").unwrap().close().unwrap();
+        let disk = disk.cut_power(seed);
+        let store = options(&disk, &clock).open("data").unwrap();
+        assert!(!store.recovery_report().is_damaged(), "{step} {seed}: {:?}", store.recovery_report());
+    }
+}
+
 #[test]
 fn a_crash_at_any_step_of_trimming_is_finished_or_undone() {
     for step in 0.. {

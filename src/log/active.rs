@@ -187,7 +187,13 @@ impl Active {
         if !self.marked_clean {
             return Ok(());
         }
-        match self.segment.change_slot(place.context, |slot| slot.state = SlotState::Open) {
+        // The slot that was found may be a killed process's that was closing the store, and not be durable. Until it is, the one before it
+        // must not be written over.
+        let opened = self
+            .segment
+            .sync_slot(place.context)
+            .and_then(|()| self.segment.change_slot(place.context, |slot| slot.state = SlotState::Open));
+        match opened {
             Ok(()) => {
                 self.marked_clean = false;
                 Ok(())

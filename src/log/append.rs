@@ -348,10 +348,11 @@ impl Appender {
         })
     }
 
-    /// Somebody is going to wait until what was appended is synced.
+    /// Somebody is going to wait until what was appended is synced, if anything was: of a log that takes no appends somebody else may
+    /// have gone on in the active segment's file.
     #[inline]
     pub(crate) fn sync_follows(&mut self, place: &Place<'_>) {
-        if let Some(active) = &mut self.active {
+        if let (Gate::Open, None, Some(active)) = (self.gate, place.poison.get(), &mut self.active) {
             active.sync_follows(place);
         }
     }
@@ -449,7 +450,13 @@ impl Appender {
 
     /// The active segment of a shard that takes no appends ever again.
     pub(crate) fn give_up_active(&mut self) -> Option<Arc<Segment>> {
-        if self.gate == Gate::Ended { self.active.take().map(Active::into_rolled) } else { None }
+        if self.gate.has_ended() { self.active.take().map(Active::into_rolled) } else { None }
+    }
+
+    /// Lets go of all segments of a shard that takes no appends ever again.
+    pub(crate) fn forget_all(&mut self) {
+        drop(self.give_up_active());
+        self.unsynced.clear();
     }
 
     /// Takes no more appends. Returns the active segment.

@@ -34,9 +34,15 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// How many threads to do work on that keeps processors busy.
+    /// How many threads to do work on that keeps processors busy. Each may have several files open, so there are not more of them on
+    /// a machine of very many processors.
     pub(crate) fn working_threads(&self) -> usize {
-        if self.background.is_manual() { 1 } else { thread::available_parallelism().map_or(1, usize::from) }
+        const MAX: usize = 16;
+        if self.background.is_manual() {
+            1
+        } else {
+            thread::available_parallelism().map_or(1, usize::from).min(MAX)
+        }
     }
 
     /// How many threads to do work on that mostly waits for the disk.

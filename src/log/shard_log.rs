@@ -420,8 +420,13 @@ impl ShardLog {
         self.commit.close();
     }
 
-    /// Takes note that none of its segments is kept. Readers that hold one go on reading that.
+    /// Takes note that none of its segments is kept. Readers that hold one go on reading that; otherwise nothing of them stays open
+    /// or mapped, for as long as the log itself may be known to somebody.
     pub(crate) fn forget_all(&self) {
+        self.appender.lock().forget_all();
+        for region in self.list.all().iter().filter_map(|segment| segment.mapped()) {
+            self.context.maps.forget(&region);
+        }
         if let Some(last) = self.list.last() {
             self.list.remove_before(last.ordinal() + 1);
         }

@@ -54,7 +54,7 @@ impl FollowedStream {
         let name = name.to_owned();
         let stream =
             Arc::new(Self { name, path, context, known: Mutex::new(known), shards: OnceLock::new() });
-        let shards = LiveShards::new(stream.shard_map(&manifest, None)?);
+        let shards = LiveShards::followed(stream.shard_map(&manifest, None)?);
         stream.shards.get_or_init(|| Arc::downgrade(&shards));
         Ok((stream, shards))
     }

@@ -267,7 +267,10 @@ pub(crate) fn open_stream(
     let core = Arc::new(StreamCore {
         name: name.to_owned(),
         durability: manifest.durability.map_or(options.durability, Into::into),
-        shards: LiveShards::new(shard_map(&manifest, logs.into_iter().map(|log| (log, options.throttle())))?),
+        shards: LiveShards::written(shard_map(
+            &manifest,
+            logs.into_iter().map(|log| (log, options.throttle())),
+        )?),
         resharding: Mutex::new(()),
         context: Arc::clone(context),
         retention: Mutex::new(Kept::new(manifest.retention.into())),

@@ -11,10 +11,10 @@ use super::shard_map::ShardMap;
 /// The shards of a stream. Looking takes no lock; resharding and retention replace the map as a whole.
 #[derive(Debug)]
 pub(crate) struct LiveShards {
-    /// The shards with which the stream was opened. Most streams never have others, and to look at these costs nothing: they
-    /// stay for as long as the stream is open, though their logs are put away when they have ended.
-    first: Arc<ShardMap>,
-    /// Whether there are others by now.
+    /// The shards with which the stream was opened for writing. Most streams never have others, and to look at these costs nothing:
+    /// they stay for as long as the stream is open, though their logs are put away when they have ended.
+    first: Option<Arc<ShardMap>>,
+    /// Whether there are others by now, or are about to be.
     replaced: AtomicBool,
     map: ArcSwap<ShardMap>,
 }
@@ -38,18 +38,24 @@ impl Deref for Look<'_> {
 }
 
 impl LiveShards {
-    pub(crate) fn new(map: ShardMap) -> Arc<Self> {
+    /// Shards that this process writes.
+    pub(crate) fn written(map: ShardMap) -> Arc<Self> {
         let first = Arc::new(map);
-        Arc::new(Self { map: ArcSwap::new(Arc::clone(&first)), first, replaced: AtomicBool::new(false) })
+        let map = ArcSwap::new(Arc::clone(&first));
+        Arc::new(Self { map, first: Some(first), replaced: AtomicBool::new(false) })
+    }
+
+    /// Shards that another process writes. Those that it drops are not kept: they may have deleted files mapped.
+    pub(crate) fn followed(map: ShardMap) -> Arc<Self> {
+        Arc::new(Self { map: ArcSwap::from_pointee(map), first: None, replaced: AtomicBool::new(false) })
     }
 
     /// The shards there are now, for a moment.
     #[inline]
     pub(crate) fn look(&self) -> Look<'_> {
-        if self.replaced.load(Ordering::Acquire) {
-            Look::Later(self.map.load())
-        } else {
-            Look::First(&self.first)
+        match &self.first {
+            Some(first) if !self.replaced.load(Ordering::Acquire) => Look::First(first),
+            _ => Look::Later(self.map.load()),
         }
     }
 
@@ -59,8 +65,29 @@ impl LiveShards {
     }
 
     pub(crate) fn replace(&self, map: ShardMap) {
+        // Before the map: whoever has seen the new one must not look at the first one any more.
+        self.replaced.store(true, Ordering::SeqCst);
         self.map.store(Arc::new(map));
-        // Behind the store: who does not see this yet has looked before it.
-        self.replaced.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What has been seen is not unseen, whichever way it is looked at.
+    #[test]
+    fn who_has_taken_a_snapshot_never_looks_at_an_earlier_map() {
+        for _ in 0..2000 {
+            let shards = LiveShards::written(ShardMap::empty());
+            let first = shards.snapshot();
+            std::thread::scope(|scope| {
+                scope.spawn(|| shards.replace(ShardMap::empty()));
+                while Arc::ptr_eq(&shards.snapshot(), &first) {
+                    std::hint::spin_loop();
+                }
+                assert!(!Arc::ptr_eq(&shards.look(), &first));
+            });
+        }
     }
 }

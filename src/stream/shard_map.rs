@@ -59,6 +59,12 @@ impl ShardMap {
         HashKeyRange::cover_all(open.iter().map(|shard| shard.range)).then_some(Self { all, open, ends })
     }
 
+    /// No shards: what no stream has.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Self {
+        Self { all: Vec::new(), open: Vec::new(), ends: Vec::new() }
+    }
+
     /// All shards, by id: parents before their children.
     pub(crate) fn all(&self) -> &[Arc<Shard>] {
         &self.all

@@ -48,8 +48,8 @@ impl Memory {
         }
         // SAFETY: inside the mapping by the check above.
         let into = unsafe { self.raw.as_mut_ptr().add(offset) };
-        // SAFETY: the target is mapped for `from.len()` bytes and cannot overlap `from`. The engine writes only
-        // segment headers this way, to which no reference is ever made.
+        // SAFETY: the target is mapped for `from.len()` bytes and cannot overlap `from`. The engine writes only segment headers and
+        // bytes that are not published this way, to which no reference is ever made (see `sys/region.rs`).
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), into, from.len()) };
         true
     }

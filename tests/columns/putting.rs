@@ -247,3 +247,30 @@ fn what_was_put_before_an_error_is_told() {
         columns.put_batch("key", &batch_of(vec![("new".into(), Arc::new(Int64Array::from(vec![1])))]));
     assert!(matches!(closed, Err(PutBatchError::Schema(SchemaError::Stream(_)))), "{closed:?}");
 }
+
+#[test]
+fn a_refused_batch_leaves_alone_what_others_have_put_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Store::open(directory.path().join("data")).unwrap();
+    let before = open();
+    let stream = before.create_stream("rows", StreamOptions::new()).unwrap();
+    let columns = stream.columns().durability(Durability::Immediate);
+    columns.put_batch("key", &plain_batch(0, 10)).unwrap();
+    for _ in 0..30 {
+        stream.put("key", [1; 1024]).unwrap();
+    }
+    before.close().unwrap();
+    let store = open();
+    let stream = store.open_stream("rows").unwrap();
+    let put: Vec<_> = (0..40).map(|_| stream.put("key", [2; 1024]).unwrap()).collect();
+    stream.sync().unwrap();
+    // Its handle knows the segment that has been gone on in.
+    let refused = columns.put_batch("key", &plain_batch(0, 10));
+    assert!(matches!(refused, Err(PutBatchError::Put { source: PutError::Closed, .. })), "{refused:?}");
+    let mut reader =
+        stream.reader(put[0].shard_id, Position::AtSequenceNumber(put[0].sequence_number)).unwrap();
+    for put in put {
+        let record = reader.next().unwrap().unwrap();
+        assert_eq!((record.sequence_number(), record.data()), (put.sequence_number, &[2; 1024][..]));
+    }
+}

@@ -158,7 +158,7 @@ impl<'a> Draft<'a> {
     #[inline]
     pub(crate) fn as_plain(&self) -> Option<Plain<'a>> {
         match self.data {
-            &[data] if self.flags == 0 => Plain::new(self.key, data, self.body_crc),
+            &[data] if (self.kind, self.flags) == (Kind::RAW, 0) => Plain::new(self.key, data, self.body_crc),
             _ => None,
         }
     }

@@ -145,6 +145,11 @@ impl Found {
         self.identity.is_some() && self.slots == SlotFact::Blank && self.first_frame.is_none()
     }
 
+    /// Returns once what is in the file is durable.
+    pub(super) fn ensure_synced(&self, context: &Context) -> Result<(), IoError> {
+        self.synced.ensure(context)
+    }
+
     /// The sync of a segment that may have been written since its watermark: it is going to be needed.
     pub(super) fn sync_to_come(&self) -> Option<Weak<SyncOnce>> {
         let sealed_or_clean = self.slot().is_some_and(|slot| slot.state != SlotState::Open);

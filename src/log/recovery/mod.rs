@@ -77,8 +77,13 @@ pub(crate) fn recover(
 ) -> Result<Recovered, RecoverError> {
     let mut found = examine::find(context, dir, shard)?;
     let trim = found.iter().filter_map(|found| found.slot()).map(|slot| slot.trim).max().unwrap_or(0);
-    // Retention had made its decision durable, and was interrupted while it carried it out.
+    // Retention had decided, and was interrupted before it made that durable or while it carried it out.
     let trimmed: Vec<_> = found.extract_if(.., |found| found.ordinal < trim).collect();
+    if let Some(decided) = found.iter().find(|found| found.slot().is_some_and(|slot| slot.trim == trim))
+        && !trimmed.is_empty()
+    {
+        decided.ensure_synced(context)?;
+    }
     for segment in &trimmed {
         remove_segment(context, &segment.path)?;
     }
