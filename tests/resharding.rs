@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -169,33 +168,6 @@ fn what_kinesis_refuses_is_refused() {
     assert!(matches!(error, ReshardPlanError::NotOpen { .. }), "{error}");
     let error = plan(stream.merge_shards(a, b).unwrap_err());
     assert!(matches!(error, ReshardPlanError::NotOpen { .. }), "{error}");
-}
-
-#[test]
-fn any_shard_count_ends_with_even_ranges() {
-    let (_, _, store) = store();
-    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
-    for target in [2, 3, 6, 5, 10, 7, 4, 8, 16, 13, 13, 7, 4, 2, 1] {
-        stream.update_shard_count(target).unwrap();
-        let shards = stream.shards();
-        let even = HashKeyRange::uniform(NonZeroU32::new(target).unwrap());
-        assert_eq!(shards.len(), even.len());
-        for (shard, even) in shards.iter().zip(even) {
-            let off = shard.range.start.as_u128().abs_diff(even.start.as_u128());
-            assert!(off <= 1 << 32, "{target}: {} instead of {even:?}", shard.range.start);
-        }
-        assert_covered(&stream);
-    }
-}
-
-#[test]
-fn a_doubling_is_one_change() {
-    let (_, _, store) = store();
-    let stream = store.create_stream("s", StreamOptions::new().shards(8)).unwrap();
-    stream.update_shard_count(16).unwrap();
-    assert_eq!(stream.list_shards(ShardFilter::All).len(), 24);
-    stream.update_shard_count(8).unwrap();
-    assert_eq!(stream.list_shards(ShardFilter::All).len(), 32);
 }
 
 #[test]

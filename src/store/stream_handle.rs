@@ -358,8 +358,9 @@ impl Stream {
 
     /// Splits and merges until there are `target` open shards that share the hash keys evenly, after Kinesis's
     /// `UpdateShardCount` with `UNIFORM_SCALING`. It goes in rounds, first splits, then merges, each of which is done as a
-    /// whole or not at all: twice or half as many evenly cut shards take one. Should a round fail, those before it stand;
-    /// doing it again goes on.
+    /// whole or not at all: twice or half as many evenly cut shards take one. Should a round fail or the process end, those
+    /// before it stand, and doing it again goes on. So that it can be, open shards that begin where one of the target's
+    /// will, the first one aside, do not count for the lower limit.
     ///
     /// # Errors
     ///

@@ -107,11 +107,19 @@ pub(crate) fn merge(
     Ok(Step { parents: vec![Arc::clone(shard), Arc::clone(adjacent)], children: vec![range] })
 }
 
-/// Checks that a stream may go from its number of open shards to `target`, by the rule of `UpdateShardCount`.
+/// Checks that a stream may go from its number of open shards to `target`, by the rule of `UpdateShardCount`. It does not
+/// count beginnings that the target shares: an update that was interrupted has made some, and must be let go on. Between two
+/// numbers of even shards that changes nothing.
 pub(crate) fn check_count(map: &ShardMap, target: u32) -> Result<NonZeroU32, ReshardPlanError> {
     let open = u32::try_from(map.open().len()).unwrap_or(u32::MAX);
     let (min, max) = (open.div_ceil(2), open.saturating_mul(2));
-    let allowed = NonZeroU32::new(target).filter(|_| (min..=max).contains(&target));
+    let is_near = |target: &NonZeroU32| {
+        target.get() >= min || {
+            let shared = Beginnings::find(map, *target).present.len();
+            map.open().len().saturating_add(1).saturating_sub(shared).div_ceil(2) <= target.get() as usize
+        }
+    };
+    let allowed = NonZeroU32::new(target).filter(|target| target.get() <= max).filter(is_near);
     allowed.ok_or(ReshardPlanError::ShardCount { target, open, min, max })
 }
 
@@ -119,28 +127,43 @@ pub(crate) fn check_count(map: &ShardMap, target: u32) -> Result<NonZeroU32, Res
 /// some keys of 2^128, and are not worth a shard each.
 const TOLERANCE: u128 = 1 << 32;
 
+/// Where shards that share the hash keys evenly begin, seen from the open ones. These are given by their places among them.
+struct Beginnings {
+    /// The open shards that begin there.
+    present: Vec<usize>,
+    /// The others, by the open shard that has to be cut.
+    missing: BTreeMap<usize, Vec<HashKey>>,
+}
+
+impl Beginnings {
+    fn find(map: &ShardMap, count: NonZeroU32) -> Self {
+        let open = map.open();
+        let mut found = Self { present: Vec::new(), missing: BTreeMap::new() };
+        for range in HashKeyRange::uniform(count) {
+            let start = range.start.as_u128();
+            let near =
+                open.partition_point(|shard| shard.range.start.as_u128().saturating_add(TOLERANCE) < start);
+            match open.get(near) {
+                Some(shard) if shard.range.start.as_u128().abs_diff(start) <= TOLERANCE => {
+                    found.present.push(near);
+                }
+                _ => found.missing.entry(map.index_of(range.start)).or_default().push(range.start),
+            }
+        }
+        found
+    }
+}
+
 /// The next steps on the way to `target` shards that share the hash keys evenly, all of which can be made at once; none
 /// when the stream is there. Splits come first, then merges.
 pub(crate) fn towards_count(map: &ShardMap, target: NonZeroU32) -> Result<Vec<Step>, ReshardPlanError> {
-    let open = map.open();
-    // Where the shards are to begin: each present place that will stay, and each one to be cut, by the shard it is in.
-    let mut staying = Vec::new();
-    let mut cuts: BTreeMap<usize, Vec<HashKey>> = BTreeMap::new();
-    for range in HashKeyRange::uniform(target) {
-        let start = range.start.as_u128();
-        let near =
-            open.partition_point(|shard| shard.range.start.as_u128().saturating_add(TOLERANCE) < start);
-        match open.get(near) {
-            Some(shard) if shard.range.start.as_u128().abs_diff(start) <= TOLERANCE => staying.push(near),
-            _ => cuts.entry(map.index_of(range.start)).or_default().push(range.start),
-        }
-    }
-    if cuts.is_empty() {
-        return merges_between(map, &staying);
+    let Beginnings { present, missing } = Beginnings::find(map, target);
+    if missing.is_empty() {
+        return merges_between(map, &present);
     }
     // The middle one of each shard, so that few rounds are needed.
     let middles =
-        cuts.iter().filter_map(|(index, cuts)| Some((open.get(*index)?, cuts.get(cuts.len() / 2)?)));
+        missing.iter().filter_map(|(index, cuts)| Some((map.open().get(*index)?, cuts.get(cuts.len() / 2)?)));
     middles.map(|(shard, cut)| split(map, shard.id, *cut)).collect()
 }
 

@@ -1,9 +1,11 @@
 //! Shards in the model: how they come of one another, and what may be taken from them.
 
+use std::num::NonZeroU32;
+
 use proptest::prelude::*;
 use riverbed::{
-    HashKey, ReshardError, ReshardPlanError, SequenceNumber, ShardFilter, ShardId, ShardInfo, Stream,
-    Timestamp,
+    HashKey, HashKeyRange, ReshardError, ReshardPlanError, SequenceNumber, ShardFilter, ShardId, ShardInfo,
+    Stream, Timestamp,
 };
 
 use crate::Stored;
@@ -72,16 +74,28 @@ pub(crate) fn apply(stream: &Stream, shards: &mut Vec<ShardModel>, how: &Reshard
             assert_eq!(child.as_u32() as usize, shards.len());
         }
         Reshard::Update { target } => {
-            let target = usize::from(*target);
-            let allowed = (open.len().div_ceil(2)..=open.len() * 2).contains(&target) && target > 0;
-            match stream.update_shard_count(u32::try_from(target).unwrap()) {
-                Ok(()) => assert!(allowed && stream.shards().len() == target),
+            let target = u32::from(*target);
+            let allowed = is_near(&open, target);
+            match stream.update_shard_count(target) {
+                Ok(()) => assert!(allowed && stream.shards().len() == target as usize),
                 Err(ReshardError::Plan(ReshardPlanError::ShardCount { .. })) => assert!(!allowed),
                 Err(error) => panic!("{error}"),
             }
         }
     }
     take_in(shards, &stream.list_shards(ShardFilter::All));
+}
+
+/// Whether a stream may go to `target` shards: to half of its open ones, but for those that begin where one of the target's will,
+/// and to twice as many.
+fn is_near(open: &[ShardInfo], target: u32) -> bool {
+    let Some(count) = NonZeroU32::new(target) else { return false };
+    let even = HashKeyRange::uniform(count);
+    let begins = |shard: &&ShardInfo| {
+        even.iter().any(|even| even.start.as_u128().abs_diff(shard.range.start.as_u128()) <= 1 << 32)
+    };
+    let counted = open.len() - open.iter().skip(1).filter(begins).count();
+    (counted.div_ceil(2)..=open.len() * 2).contains(&(target as usize))
 }
 
 /// Takes in the shards that have come, and what became of their parents.

@@ -243,7 +243,9 @@ fn reshard(shared: &Shared<'_>, mut random: fastrand::Rng) -> [u64; 3] {
         let which = match (random.u8(..3), next) {
             (0, _) => {
                 let least = FEWEST.max(open.len().div_ceil(2));
-                let target = random.usize(least..=MOST.min(open.len() * 2));
+                // More than twice `MOST` are open where a life ended amid one of these.
+                let most = MOST.min(open.len() * 2).max(least);
+                let target = random.usize(least..=most);
                 stream.update_shard_count(u32::try_from(target).unwrap()).expect("another number of shards");
                 2
             }
