@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use riverbed::testing::{Disk, Operation, Verdict};
 use riverbed::{Durability, Maintenance, Position, PutRecord, Store, StoreOptions, Stream, StreamOptions};
@@ -47,9 +48,13 @@ fn left() -> Disk {
     disk.kill()
 }
 
+fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "segment")
+}
+
 fn segments(disk: &Disk) -> Vec<String> {
-    let files = disk.files().into_iter().map(|path| path.to_str().unwrap().to_owned());
-    let mut segments: Vec<_> = files.filter(|path| path.ends_with(".segment")).collect();
+    let files = disk.files().into_iter().filter(|path| is_segment(path));
+    let mut segments: Vec<_> = files.map(|path| path.to_str().unwrap().to_owned()).collect();
     segments.sort();
     segments
 }
@@ -151,44 +156,60 @@ fn a_crash_that_was_recovered_from_costs_later_openings_no_sync() {
     assert_eq!(syncs.load(Ordering::Relaxed), 0);
 }
 
-/// A process is killed while it closes the store, so its last slot may not be on disk; the next one goes on in the segment, and the power
-/// goes while it says so.
-#[test]
-fn a_segment_that_was_being_closed_survives_a_power_cut_while_it_is_opened_again() {
-    for (seed, failing) in (0..2000).flat_map(|seed| [(seed, 0), (seed, 1)]) {
+/// What a process has left that was killed while it closed the store: the last slot, which says that nothing follows, is written and
+/// not synced.
+fn killed_while_closing(records: u8) -> Disk {
+    let close = |writes: usize| {
         let disk = Disk::new();
         let store = options(&disk, Maintenance::Manual).open("data").unwrap();
         let stream = store.create_stream("s", StreamOptions::new()).unwrap();
-        put(&stream, 1, Durability::Immediate);
-        put(&stream, 2, Durability::Immediate);
-        // The slot that says that nothing follows is written, and not synced any more.
-        let written = AtomicBool::new(false);
-        disk.plan(move |call| match call.operation {
-            Operation::Write => {
-                written.store(true, Ordering::Relaxed);
-                Verdict::Proceed
+        (0..records).for_each(|byte| put(&stream, byte, Durability::Immediate));
+        let written = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&written);
+        disk.plan(move |call| {
+            if counted.load(Ordering::Relaxed) == writes {
+                return Verdict::Kill;
             }
-            _ if written.load(Ordering::Relaxed) => Verdict::Kill,
-            _ => Verdict::Proceed,
+            let is_slot = call.operation == Operation::Write && is_segment(call.path);
+            counted.fetch_add(usize::from(is_slot), Ordering::Relaxed);
+            Verdict::Proceed
         });
-        assert!(store.close().is_err());
-        let disk = disk.power_on();
-        drop((store, stream));
-        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
-        let stream = store.open_stream("s").unwrap();
-        let syncs = AtomicUsize::new(0);
-        disk.plan(move |call| match call.operation {
-            Operation::SyncData if syncs.fetch_add(1, Ordering::Relaxed) >= failing => {
-                Verdict::CutPower { seed }
-            }
-            _ => Verdict::Proceed,
-        });
-        assert!(stream.put("k", [3; 10]).is_err());
-        let disk = disk.power_on();
-        drop((store, stream));
-        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
-        assert!(!store.recovery_report().is_damaged(), "{seed}: {:?}", store.recovery_report());
-        let stream = store.open_stream("s").unwrap();
-        assert_eq!(&records(&stream)[..2], [1, 2], "{seed}");
+        let closed = store.close().is_ok();
+        (disk, closed, written.load(Ordering::Relaxed))
+    };
+    let (_, closed, writes) = close(usize::MAX);
+    assert!(closed);
+    let (disk, closed, _) = close(writes);
+    assert!(!closed);
+    disk.power_on()
+}
+
+/// The next process changes something in the segment that was being closed, and the power goes while its slot is made durable.
+#[test]
+fn a_segment_that_was_being_closed_survives_a_power_cut_while_it_is_changed() {
+    type Change = fn(&Stream) -> bool;
+    let put: Change = |stream| stream.put("k", [100; 10]).is_ok();
+    let trim: Change = |stream| stream.trim_to(stream.stats().shards[0].newest.unwrap().0).is_ok();
+    for (change, records_put, must_keep) in [(put, 3, 0..3), (trim, 12, 11..12)] {
+        for (seed, failing) in (0..200).flat_map(|seed| [(seed, 0), (seed, 1)]) {
+            let disk = killed_while_closing(records_put);
+            let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+            let stream = store.open_stream("s").unwrap();
+            let syncs = AtomicUsize::new(0);
+            disk.plan(move |call| match call.operation {
+                Operation::SyncData if syncs.fetch_add(1, Ordering::Relaxed) >= failing => {
+                    Verdict::CutPower { seed }
+                }
+                _ => Verdict::Proceed,
+            });
+            let changed = change(&stream);
+            assert_eq!(changed, !disk.is_off());
+            let disk = if changed { disk.cut_power(seed) } else { disk.power_on() };
+            drop((store, stream));
+            let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+            assert!(!store.recovery_report().is_damaged(), "{seed}: {:?}", store.recovery_report());
+            let found = records(&store.open_stream("s").unwrap());
+            assert!(must_keep.clone().all(|byte| found.contains(&byte)), "{seed}: {found:?}");
+        }
     }
 }

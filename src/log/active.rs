@@ -15,6 +15,7 @@ use super::header::{HEADER_LEN, PAGE, Slot, SlotState};
 use super::index::{Mark, STRIDE};
 use super::prepare::Prepared;
 use super::segment::{Extent, LONG_RUN, Segment, SyncFault};
+use super::slots::Slots;
 use super::stride::Stride;
 
 /// How much is faulted in ahead of the writer, while nobody syncs more often than that.
@@ -107,7 +108,8 @@ impl Active {
         let misfit = || IoError::new("map", &path, io::Error::other("the bounds do not fit"));
         let (region, writer) = Region::new(map, HEADER_LEN, HEADER_LEN).ok_or_else(misfit)?;
         region.note_populated(populated);
-        let segment = Segment::live(identity, slot, 1, extent, file, region);
+        let slots = Slots::none_yet(identity.signature(), slot);
+        let segment = Segment::live(identity, slots, extent, file, region);
         segment.write_first_slot(place.context).map_err(IoError::context("write", &path))?;
         Ok(Self {
             limit: base.saturating_add(identity.span),
@@ -187,13 +189,7 @@ impl Active {
         if !self.marked_clean {
             return Ok(());
         }
-        // The slot that was found may be a killed process's that was closing the store, and not be durable. Until it is, the one before it
-        // must not be written over.
-        let opened = self
-            .segment
-            .sync_slot(place.context)
-            .and_then(|()| self.segment.change_slot(place.context, |slot| slot.state = SlotState::Open));
-        match opened {
+        match self.segment.change_slot(place.context, |slot| slot.state = SlotState::Open) {
             Ok(()) => {
                 self.marked_clean = false;
                 Ok(())

@@ -111,44 +111,37 @@ enum Mapped {
 }
 
 impl Segment {
-    /// A segment that is written, or was just rolled. `slot` lies in `page` of the header and is durable.
+    /// A segment that is written, or was just rolled.
     pub(crate) fn live(
         identity: Identity,
-        slot: Slot,
-        page: usize,
+        slots: Slots,
         extent: Extent,
         file: Arc<SegmentFile>,
         region: Arc<Region>,
     ) -> Self {
-        Self::new(file, identity, slot, page, extent, Mapped::Live(region))
+        Self::new(file, identity, slots, extent, Mapped::Live(region))
     }
 
     /// A segment that will not be written any more.
-    pub(crate) fn sealed(path: PathBuf, identity: Identity, slot: Slot, page: usize, extent: Extent) -> Self {
+    pub(crate) fn sealed(path: PathBuf, identity: Identity, slots: Slots, extent: Extent) -> Self {
         let file = SegmentFile::closed(path, &identity);
-        Self::new(file, identity, slot, page, extent, Mapped::OnDemand(Weak::new()))
+        Self::new(file, identity, slots, extent, Mapped::OnDemand(Weak::new()))
     }
 
     /// A segment that another process may still write, known so far up to the watermark in `slot`.
     pub(crate) fn followed(path: PathBuf, identity: Identity, slot: Slot, region: Arc<Region>) -> Self {
         let file = SegmentFile::closed(path, &identity);
-        Self::new(file, identity, slot, 0, Extent::of(&slot), Mapped::Live(region))
+        // Who follows writes none.
+        let slots = Slots::found(identity.signature(), slot, 0, false);
+        Self::new(file, identity, slots, Extent::of(&slot), Mapped::Live(region))
     }
 
-    fn new(
-        file: Arc<SegmentFile>,
-        identity: Identity,
-        slot: Slot,
-        page: usize,
-        extent: Extent,
-        mapped: Mapped,
-    ) -> Self {
-        let signature = identity.signature();
+    fn new(file: Arc<SegmentFile>, identity: Identity, slots: Slots, extent: Extent, mapped: Mapped) -> Self {
         Self {
             file,
             identity,
-            signature,
-            base: slot.base,
+            signature: identity.signature(),
+            base: slots.slot().base,
             progress: Progress {
                 end: AtomicUsize::new(extent.end),
                 next: AtomicU64::new(extent.next),
@@ -157,7 +150,7 @@ impl Segment {
                 last_time: AtomicU64::new(extent.last_time.as_nanos()),
             },
             durable_end: AtomicUsize::new(extent.end),
-            slots: Slots::new(signature, slot, page),
+            slots,
             mapped: Mutex::new(mapped),
             index: SparseIndex::default(),
         }
@@ -295,9 +288,9 @@ impl Segment {
         self.slots.write_first(&*self.file.get(context)?)
     }
 
-    /// Whether the slot as last written is durable.
-    pub(crate) fn slot_is_durable(&self) -> bool {
-        self.slots.is_durable()
+    /// Whether a slot was written that no sync has followed.
+    pub(crate) fn slot_needs_sync(&self) -> bool {
+        self.slots.needs_sync()
     }
 
     /// The slot as last written.

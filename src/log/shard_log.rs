@@ -390,7 +390,7 @@ impl ShardLog {
                 .map_err(IoError::context("remove", prepared.path()))?;
         }
         for segment in self.list.all() {
-            if !segment.slot_is_durable() {
+            if segment.slot_needs_sync() {
                 segment.sync_slot(&self.context).map_err(|source| self.fail_sync(&segment, source))?;
             }
         }

@@ -25,17 +25,37 @@ struct Last {
     slot: Slot,
     /// The page that holds it.
     page: usize,
-    /// Whether a sync has followed.
-    is_durable: bool,
+    standing: Standing,
     /// A sync or a write has failed. The system tells one caller of that, and takes what was not written for written: the
     /// next sync would succeed.
     has_failed: bool,
 }
 
+/// What is known of the slot last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It was found in the file. A process that was killed may have written it, and not synced it.
+    Found,
+    /// No sync has followed.
+    Written,
+    /// A sync has followed, or there is none yet that could be lost.
+    Durable,
+}
+
 impl Slots {
-    /// Of a segment whose `slot` lies in this page of the header and is durable.
-    pub(crate) fn new(signature: Signature, slot: Slot, page: usize) -> Self {
-        Self { signature, last: Mutex::new(Last { slot, page, is_durable: true, has_failed: false }) }
+    /// Of a file that has none yet. `slot` is to be the first.
+    pub(crate) fn none_yet(signature: Signature, slot: Slot) -> Self {
+        Self::new(signature, slot, 1, Standing::Durable)
+    }
+
+    /// Of a file in which `slot` was found, in this page of the header. `is_synced` says that the file has been synced since.
+    pub(crate) fn found(signature: Signature, slot: Slot, page: usize, is_synced: bool) -> Self {
+        let standing = if is_synced { Standing::Durable } else { Standing::Found };
+        Self::new(signature, slot, page, standing)
+    }
+
+    fn new(signature: Signature, slot: Slot, page: usize, standing: Standing) -> Self {
+        Self { signature, last: Mutex::new(Last { slot, page, standing, has_failed: false }) }
     }
 
     /// The slot last written.
@@ -43,9 +63,9 @@ impl Slots {
         self.last.lock().slot
     }
 
-    /// Whether the slot last written is durable.
-    pub(crate) fn is_durable(&self) -> bool {
-        self.last.lock().is_durable
+    /// Whether a slot was written that no sync has followed.
+    pub(crate) fn needs_sync(&self) -> bool {
+        self.last.lock().standing == Standing::Written
     }
 
     /// Writes the slot as it is, to be made durable by a later sync.
@@ -95,10 +115,14 @@ impl Last {
         signature: Signature,
         change: impl FnOnce(&mut Slot),
     ) -> io::Result<()> {
-        if self.is_durable {
+        if self.standing == Standing::Found {
+            // Until it is durable, the one in the other page is what a power cut may leave.
+            self.sync(file)?;
+        }
+        if self.standing == Standing::Durable {
             self.page = 1 - self.page;
         }
-        self.is_durable = false;
+        self.standing = Standing::Written;
         change(&mut self.slot);
         self.slot.generation += 1;
         let (bytes, offset) = (self.slot.encode(signature), (self.page * PAGE + SLOT_OFFSET) as u64);
@@ -107,7 +131,7 @@ impl Last {
 
     fn sync(&mut self, file: &dyn StorageFile) -> io::Result<()> {
         self.attempt(|| file.sync_data())?;
-        self.is_durable = true;
+        self.standing = Standing::Durable;
         Ok(())
     }
 
@@ -152,7 +176,7 @@ mod tests {
         let disk = Disk::new();
         let file = disk.create_file(Path::new(PATH)).unwrap();
         file.allocate(2 * PAGE as u64).unwrap();
-        let slots = Slots::new(signature(), Slot::blank(0), 1);
+        let slots = Slots::none_yet(signature(), Slot::blank(0));
         slots.write_first(&*file).unwrap();
         slots.sync(&*file).unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -201,7 +225,7 @@ mod tests {
             let disk = Disk::new();
             let file = disk.create_file(Path::new(PATH)).unwrap();
             file.allocate(2 * PAGE as u64).unwrap();
-            let slots = Slots::new(signature(), Slot::blank(0), 1);
+            let slots = Slots::none_yet(signature(), Slot::blank(0));
             disk.plan(move |call| match call.operation == failing {
                 true => Verdict::Fail(io::ErrorKind::Other),
                 false => Verdict::Proceed,
@@ -210,11 +234,11 @@ mod tests {
             disk.plan(|_| Verdict::Proceed);
             slots.sync_then_change(&*file, || Ok(()), |slot| slot.end += 8).unwrap_err();
             slots.sync(&*file).unwrap_err();
-            assert!(!slots.is_durable());
+            assert!(slots.needs_sync());
         }
         let disk = Disk::new();
         let file = disk.create_file(Path::new(PATH)).unwrap();
-        let slots = Slots::new(signature(), Slot::blank(0), 1);
+        let slots = Slots::none_yet(signature(), Slot::blank(0));
         let write_back = || Err(io::ErrorKind::Other.into());
         slots.sync_then_change(&*file, write_back, |slot| slot.end += 8).unwrap_err();
         slots.sync(&*file).unwrap_err();

@@ -28,6 +28,7 @@ use super::prepare::file_name;
 use super::recovery::ordinal_of;
 use super::segment::{Extent, Segment};
 use super::shard_log::ShardLog;
+use super::slots::Slots;
 
 pub(crate) use backoff::Backoff;
 use growing::Growing;
@@ -412,7 +413,8 @@ impl Walk<'_> {
         let segment = if short || slot.state == SlotState::Sealed {
             self.state.expected = (!short).then_some(slot.successor_base);
             self.state.last_time = extent.last_time;
-            Arc::new(Segment::sealed(head.path.clone(), identity, slot, 0, extent))
+            let slots = Slots::found(identity.signature(), slot, 0, false);
+            Arc::new(Segment::sealed(head.path.clone(), identity, slots, extent))
         } else {
             let opened = growing.insert(Growing::open(head, identity, slot)?);
             opened.advance();

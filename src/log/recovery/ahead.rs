@@ -35,6 +35,11 @@ impl SyncOnce {
         };
         self.outcome.get_or_init(sync).clone()
     }
+
+    /// Whether that is so already.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.outcome.get(), Some(Ok(())))
+    }
 }
 
 /// Calls `walk`, while `files` are synced in their order on other threads: the disk writes while what it writes, or has written,

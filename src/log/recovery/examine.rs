@@ -11,6 +11,7 @@ use crate::log::header::{
 use crate::log::options::Context;
 use crate::log::scan::{self, Scan, Tail};
 use crate::log::segment::{Extent, Segment};
+use crate::log::slots::Slots;
 use crate::sys::clock::Timestamp;
 use crate::sys::parallel;
 use crate::sys::storage::{Access, StorageFile};
@@ -36,7 +37,7 @@ pub(super) struct Found {
     pub(super) fault: Option<IdentityFault>,
     slots: SlotFact,
     /// The header page with the slot that counts.
-    pub(super) page: usize,
+    page: usize,
     /// The first record's number, by the slot.
     pub(super) base: Option<u64>,
     /// The first record's number, by its frame.
@@ -248,12 +249,18 @@ impl Found {
         Ok(used as u64)
     }
 
+    /// Its slots, of which the one that counts says what `slot` does.
+    pub(super) fn slots(&self, identity: &Identity, slot: Slot) -> Slots {
+        Slots::found(identity.signature(), slot, self.page, self.synced.is_done())
+    }
+
     /// As a segment without records, whatever bytes it has.
     pub(super) fn into_empty(self, extent: Extent) -> Option<Segment> {
         let identity = self.identity?;
         let slot = Slot { state: SlotState::Open, ..self.slot().unwrap_or(Slot::blank(extent.next)) };
         let slot = Slot { base: extent.next, ..slot };
-        Some(Segment::sealed(self.path, identity, slot, self.page, extent))
+        let slots = self.slots(&identity, slot);
+        Some(Segment::sealed(self.path, identity, slots, extent))
     }
 }
 
@@ -278,8 +285,8 @@ impl Examined {
 
     pub(super) fn into_sealed(self) -> Option<Segment> {
         let identity = self.found.identity?;
-        let slot = self.slot();
-        Some(Segment::sealed(self.found.path, identity, slot, self.found.page, self.extent))
+        let slots = self.found.slots(&identity, self.slot());
+        Some(Segment::sealed(self.found.path, identity, slots, self.extent))
     }
 }
 

@@ -376,10 +376,9 @@ impl<'a> Recovery<'a> {
             .map_err(IoError::context("open", &path))?;
         let map = map_for_writing(&*file, &path, capacity)?;
         let (region, writer) = Region::new(map, HEADER_LEN, extent.end).ok_or_else(misfit)?;
-        let slot = examined.slot();
-        let page = examined.found.page;
+        let slots = examined.found.slots(&identity, examined.slot());
         let file = SegmentFile::open(self.context, path, &identity, file);
-        let segment = Arc::new(Segment::live(identity, slot, page, extent, file, region));
+        let segment = Arc::new(Segment::live(identity, slots, extent, file, region));
         self.note(&segment, extent);
         self.newest = None;
         self.resume = Some((segment, writer));
