@@ -112,6 +112,8 @@ MUTATIONS = [
      "        let next = start + len.next_multiple_of(FRAME_ALIGNMENT);\n        self.region.published.publish(next);\n", "concurrent"),
     ("found-slot", "a slot that recovery has found is taken for durable", "src/log/slots.rs",
      "        let standing = if is_synced {", "        let standing = if true || is_synced {", "recovery_syncs"),
+    ("found-names", "names of segments that recovery has found are taken for durable", "src/log/recovery/mod.rs",
+     "    if !syncs.is_empty() {", "    if false {", "recovery_syncs"),
     ("found-trim", "segments that a killed process was trimming are removed before the decision is durable", "src/log/recovery/mod.rs",
      "        decided.ensure_synced(context)?;", "        let _ = decided;", "retention"),
     ("zeros-of-closed", "a log that was closed writes zeros ahead into its successor's segment", "src/log/append.rs",

@@ -1,7 +1,7 @@
 //! What recovery makes durable, and when. Guards against records of many segments that are served before they are durable, because
 //! segments are synced ahead of being read, against an opening that goes on when one of these syncs has failed, against a
-//! recovery that stops among its seals, against a slot that is taken for durable because it was found, and against openings that sync for
-//! every crash there ever was.
+//! recovery that stops among its seals, against slots and names that are taken for durable because they were found, and against openings
+//! that sync for every crash there ever was.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -211,5 +211,41 @@ fn a_segment_that_was_being_closed_survives_a_power_cut_while_it_is_changed() {
             let found = records(&store.open_stream("s").unwrap());
             assert!(must_keep.clone().all(|byte| found.contains(&byte)), "{seed}: {found:?}");
         }
+    }
+}
+
+/// A process is killed before the name of its first segment is durable, the next one after it has made that segment an empty one. The
+/// power goes while the third gives the next segment its name.
+#[test]
+fn names_that_a_killed_process_left_are_durable_before_the_next_one() {
+    for seed in 0..100 {
+        let stops_at_names = |disk: &Disk, stop| {
+            disk.plan(move |call| match call.operation {
+                Operation::SyncDir if call.path.ends_with("shard-000000") => stop,
+                _ => Verdict::Proceed,
+            });
+        };
+        let disk = Disk::new();
+        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+        let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+        stops_at_names(&disk, Verdict::Kill);
+        assert!(stream.put("k", "never put").is_err());
+        let disk = disk.power_on();
+        drop((store, stream));
+
+        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+        let disk = disk.kill();
+        drop(store);
+
+        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+        let stream = store.open_stream("s").unwrap();
+        stops_at_names(&disk, Verdict::CutPower { seed });
+        assert!(stream.put("k", "not put either").is_err());
+        let disk = disk.power_on();
+        drop((store, stream));
+
+        let store = options(&disk, Maintenance::Manual).open("data").unwrap();
+        assert!(!store.recovery_report().is_damaged(), "{seed}: {:?}", store.recovery_report());
+        assert!(records(&store.open_stream("s").unwrap()).is_empty());
     }
 }

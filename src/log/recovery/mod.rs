@@ -99,6 +99,10 @@ pub(crate) fn recover(
         .collect();
     let count = found.len();
     let syncs: Vec<_> = found.iter().filter_map(Found::sync_to_come).collect();
+    if !syncs.is_empty() {
+        // The names as well: were one lost after the next segment has got its own, its records would be missing.
+        context.storage.sync_dir(dir).map_err(IoError::context("sync", dir))?;
+    }
     ahead::while_syncing(context, &syncs, || {
         found.into_iter().enumerate().try_for_each(|(index, found)| {
             let surroundings = Surroundings {
