@@ -135,6 +135,9 @@ MUTATIONS = [
      "if self.held.is_empty() { None } else { self.held.get(item.key()) }", 'self.held.get(&b"none"[..])', "writer"),
     ("flush-no-sync", "a writer's flush does not sync the stream", "src/write/stream_sink.rs",
      "Ok(self.sync()?)", "Ok(())", "writer"),
+    ("key-by-place", "a remembered key is not compared, but for its length", "src/stream/key_cache.rs",
+     "entry.text.get(..usize::from(entry.len)) == Some(key.as_bytes());",
+     "usize::from(entry.len) == key.len();", "routing"),
 ]
 
 

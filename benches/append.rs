@@ -305,6 +305,40 @@ fn put_string_key(criterion: &mut Criterion<ThreadTime>) {
     group.finish();
 }
 
+/// With several shards to choose from a key must be hashed, unless it was put a moment ago.
+fn put_on_4_shards(criterion: &mut Criterion<ThreadTime>) {
+    const KEY_LEN: usize = 16;
+    let data = [7; 100];
+    // One text, so that to come by the next key costs nothing that depends on how many there are.
+    let keys: String = (0..10_000).map(|index| format!("sensor-{index:09}")).collect();
+    let mut group = criterion.benchmark_group("put_on_4_shards/100");
+    group.throughput(Throughput::Elements(1));
+    let mut target = Target::faulted_in(4);
+    let hashed = PartitionKey::new(&keys[..KEY_LEN]).unwrap();
+    group.bench_function("prehashed key", |bencher| {
+        bencher.iter_custom(|count| {
+            target.time(count, 152, |stream, _| {
+                black_box(stream.put(black_box(&hashed), data).unwrap());
+            })
+        });
+    });
+    for (name, count_of_keys) in
+        [("one key", 1), ("10 keys in turn", 10), ("100 keys in turn", 100), ("10000 keys in turn", 10_000)]
+    {
+        let mut next = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|count| {
+                target.time(count, 152, |stream, _| {
+                    let key = &keys[next * KEY_LEN..][..KEY_LEN];
+                    next = if next + 1 == count_of_keys { 0 } else { next + 1 };
+                    black_box(stream.put(black_box(key), data).unwrap());
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
 fn put_records(criterion: &mut Criterion<ThreadTime>) {
     const BATCH: usize = 500;
     let data = [7; 100];
@@ -357,6 +391,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2));
-    targets = put, put_string_key, put_records, writers
+    targets = put, put_string_key, put_on_4_shards, put_records, writers
 }
 criterion_main!(benches);

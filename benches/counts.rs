@@ -21,8 +21,16 @@ fn counted_put(stream: &Stream, key: &PartitionKey, data: &[u8]) {
     }
 }
 
+/// As many keys as there are records: each must be hashed.
 #[inline(never)]
-fn counted_put_string_key(stream: &Stream, data: &[u8]) {
+fn counted_put_string_key(stream: &Stream, keys: &[String], data: &[u8]) {
+    for key in keys {
+        black_box(stream.put(black_box(key), black_box(data)).unwrap());
+    }
+}
+
+#[inline(never)]
+fn counted_put_repeated_key(stream: &Stream, data: &[u8]) {
     for _ in 0..RECORDS {
         black_box(stream.put(black_box("sensor-000000042"), black_box(data)).unwrap());
     }
@@ -77,14 +85,17 @@ fn main() {
     let records: Vec<_> = keys.iter().map(|key| PutRecord::new(key, &data)).collect();
 
     // Keys are hashed where there are several shards to choose from.
-    let (single, text, batches) = (stream("single", 1), stream("text", 4), stream("batches", 4));
+    let (single, batches) = (stream("single", 1), stream("batches", 4));
+    let (text, repeated) = (stream("text", 4), stream("repeated", 4));
     // Not counted: what only the first record of a shard costs.
-    for stream in [&single, &text, &batches] {
+    for stream in [&single, &text, &repeated, &batches] {
         stream.put(&key, []).unwrap();
         stream.put_records(&records).all().unwrap();
     }
     counted_put(&single, &key, &data);
-    counted_put_string_key(&text, &data);
+    let distinct: Vec<_> = (0..RECORDS).map(|index| format!("sensor-{index:09}")).collect();
+    counted_put_string_key(&text, &distinct, &data);
+    counted_put_repeated_key(&repeated, &data);
     counted_put_records(&batches, &records);
 
     let reader = |verify| {

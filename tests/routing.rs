@@ -18,6 +18,10 @@ fn check(csv: &str) -> usize {
         .collect();
     let ranges: Vec<_> =
         counts.iter().map(|&count| HashKeyRange::uniform(NonZeroU32::new(count).unwrap())).collect();
+    let of_7 = counts.iter().position(|count| *count == 7).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path().join("data")).unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(7)).unwrap();
     let mut checked = 0;
     for line in lines {
         let fields: Vec<_> = line.split(',').collect();
@@ -29,6 +33,11 @@ fn check(csv: &str) -> usize {
         let hash_key = HashKey::of(&key);
         assert_eq!(hash_key.to_string(), fields[1], "{key}");
         assert_eq!(PartitionKey::new(&key).unwrap().hash_key(), hash_key);
+        // As a key that is new, and as one that has just been hashed.
+        for _ in 0..2 {
+            let shard = stream.shard_for_key(&key).unwrap();
+            assert_eq!(shard.as_u32().to_string(), fields[2 + of_7], "{key}");
+        }
         for (ranges, expected) in ranges.iter().zip(&fields[2..]) {
             let shard = ranges.iter().position(|range| range.contains(hash_key)).unwrap();
             assert_eq!(shard.to_string(), *expected, "{key} of {}", ranges.len());
@@ -74,6 +83,34 @@ fn a_stream_routes_by_the_same_ranges() {
             assert_eq!(put.shard_id, shard.id);
         }
     }
+}
+
+/// Threads remember the hash keys of keys that they have put under. Whatever came before, a key's own must be taken.
+#[test]
+fn keys_that_come_again_go_where_they_went_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path().join("data")).unwrap();
+    let stream = store.create_stream("s", StreamOptions::new().shards(7)).unwrap();
+    let shards = stream.shards();
+    let owner = |key: &str| shards.iter().find(|shard| shard.range.contains(HashKey::of(key))).unwrap().id;
+    // The same, a few in turn, so many that they cannot all be remembered, each the beginning of the next one, and those again.
+    let one = (0..20).map(|_| "user-42".to_owned());
+    let few = (0..200).map(|index| format!("user-{}", index % 10));
+    let many = (0..2000).map(|index| format!("sensor-{index:09}"));
+    let longer = (1..=256).map(|len| "user-42-".chars().cycle().take(len).collect());
+    let keys: Vec<String> = one.chain(few).chain(many).chain(longer).collect();
+    let put_all = || {
+        for key in keys.iter().chain(keys.iter().rev()) {
+            assert_eq!(stream.put(key, b"x").unwrap().shard_id, owner(key), "{key}");
+            assert_eq!(stream.shard_for_key(key), Some(owner(key)), "{key}");
+            let elsewhere = PutRecord::new(key, b"x").explicit_hash_key(HashKey::MAX);
+            assert_eq!(stream.put_record(&elsewhere).unwrap().shard_id, shards[6].id);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(put_all);
+        put_all();
+    });
 }
 
 /// A batch's keys are hashed together, whatever is among them; a record by itself is not.

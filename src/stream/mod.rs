@@ -6,6 +6,7 @@ mod durable;
 pub(crate) mod error;
 pub(crate) mod hash_key;
 pub(crate) mod hash_range;
+pub(crate) mod key_cache;
 #[cfg(feature = "limits")]
 pub(crate) mod limits;
 pub(crate) mod lineage;

@@ -33,6 +33,9 @@ pub(crate) fn validate(key: &str) -> Result<(), PartitionKeyError> {
 
 /// A partition key that has been checked and hashed once, to put many records under. Cheap to clone.
 ///
+/// A thread remembers the hash keys of the texts that it has put under last, up to 256 of at most 47 bytes; this is for more keys than
+/// that, for longer ones, and for several threads.
+///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;

@@ -5,6 +5,7 @@ use crate::log::durability::Durability;
 use super::core;
 use super::error::PutError;
 use super::hash_key::HashKey;
+use super::key_cache;
 use super::partition_key::{self, PartitionKey, PartitionKeyError};
 use super::sequence_number::SequenceNumber;
 use super::shard_id::ShardId;
@@ -34,7 +35,7 @@ impl<'a> Key<'a> {
 
     /// The hash key; computed now unless it is known.
     pub(crate) fn hash_key(&self) -> HashKey {
-        self.hash_key.unwrap_or_else(|| HashKey::of(self.text))
+        self.hash_key.unwrap_or_else(|| key_cache::hash_key_of(self.text))
     }
 }
 

@@ -6,7 +6,6 @@ use crate::log::durability::Durability;
 use crate::log::frame::MAX_RECORD_LEN;
 use crate::store::stream_handle::Stream;
 use crate::stream::error::PutError;
-use crate::stream::hash_key::HashKey;
 use crate::stream::put::{Put, PutRecord};
 use crate::stream::shard_id::ShardId;
 use crate::write::{Outcome, Sink, WriteRecord};
@@ -98,7 +97,7 @@ impl AggregatingSink {
         let mut filling: BTreeMap<ShardId, Filling> = BTreeMap::new();
         for (index, item) in batch.iter().enumerate() {
             let put = item.as_put();
-            let hash_key = put.explicit_hash_key.unwrap_or_else(|| HashKey::of(item.partition_key()));
+            let hash_key = put.hash_key();
             let shard = shards.get(shards.partition_point(|shard| shard.range.end < hash_key));
             // The open shards cover every hash key; should they not, the put says what is wrong.
             let shard_id = shard.map_or(ShardId::new(0), |shard| shard.id);
