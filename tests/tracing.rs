@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::fmt::Debug;
 use std::io::ErrorKind;
 use std::sync::Once;
+use std::thread;
+use std::time::Duration;
 
 use riverbed::testing::{Disk, Operation, Verdict};
 use riverbed::{Maintenance, Store, StoreOptions, StreamOptions};
@@ -100,4 +102,34 @@ fn a_failed_sync_is_told_with_what_to_do() {
     });
     assert_told(&told, &["ERROR", "a sync failed", "until the store is opened again", "shard-000000"]);
     assert_told(&told, &["ERROR", "closed a store, but not in good order"]);
+}
+
+/// A file that has to be opened to be synced is not there any more.
+#[test]
+fn a_stream_that_is_deleted_while_it_is_synced_tells_of_no_failure() {
+    const LATE: Duration = Duration::from_millis(100);
+    let disk = Disk::new();
+    let store = options().storage(&disk).max_open_files(1).open("data").unwrap();
+    let [clicks, other] =
+        ["clicks", "other"].map(|name| store.create_stream(name, StreamOptions::new()).unwrap());
+    clicks.put("k", b"deleted").unwrap();
+    // Has the first one's file closed.
+    other.put("k", b"kept").unwrap();
+    disk.plan(|call| match call.operation {
+        Operation::OpenFile if call.path.to_str().is_some_and(|path| path.contains("clicks")) => {
+            Verdict::Delay(2 * LATE)
+        }
+        _ => Verdict::Proceed,
+    });
+    let told = told_by(|| {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(LATE);
+                store.delete_stream("clicks").unwrap();
+            });
+            clicks.sync().unwrap_err();
+        });
+    });
+    assert!(!told.iter().any(|event| event.contains("ERROR")), "{told:#?}");
+    other.put("k", b"kept too").unwrap();
 }

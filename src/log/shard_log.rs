@@ -311,6 +311,10 @@ impl ShardLog {
     pub(super) fn fail_sync(&self, segment: &Segment, fault: SyncFault) -> SyncError {
         let is_final = matches!(fault, SyncFault::Failed(_));
         let error = SyncError { path: segment.path().to_owned(), is_final, source: Arc::new(fault.into()) };
+        if self.abandoned.load(Ordering::Acquire) {
+            // The file may have been deleted meanwhile: for whoever asked for the sync that is an error, for nobody else news.
+            return error;
+        }
         if !is_final {
             events::sync_not_made(self.dir.path(), &error);
             return error;
