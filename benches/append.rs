@@ -336,6 +336,14 @@ fn put_on_4_shards(criterion: &mut Criterion<ThreadTime>) {
             });
         });
     }
+    let record = PutRecord::new(&keys[..KEY_LEN], &data);
+    group.bench_function("one key, batches of one", |bencher| {
+        bencher.iter_custom(|count| {
+            target.time(count, 152, |stream, _| {
+                assert_eq!(stream.put_records(black_box(&[record])).failed_record_count(), 0);
+            })
+        });
+    });
     group.finish();
 }
 

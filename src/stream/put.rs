@@ -160,6 +160,12 @@ impl<'a> PutRecord<'a> {
 /// The hash keys that route the records, in their order. Those of keys that are not allowed are not computed: such
 /// records go nowhere.
 pub(crate) fn hash_keys(records: &[PutRecord<'_>]) -> Vec<HashKey> {
+    // By itself a key gains nothing from the vectors, and may be remembered.
+    if let [record] = records
+        && record.key.validate().is_ok()
+    {
+        return vec![record.hash_key()];
+    }
     let mut hash_keys = Vec::with_capacity(records.len());
     let mut distinct = Vec::with_capacity(records.len());
     // Records of one key often follow each other: its hash key is computed for the first of them.
