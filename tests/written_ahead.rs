@@ -50,6 +50,19 @@ fn blocks_are_written_ahead_of_records_that_are_waited_for() {
     assert_eq!(records, 1000);
 }
 
+#[cfg(feature = "async")]
+#[tokio::test]
+async fn blocks_are_written_ahead_of_records_that_are_awaited() {
+    let Some((_directory, stream, segment)) = started(64 << 20) else { return };
+    for durability in [Durability::Periodic(std::time::Duration::from_secs(60)), Durability::Immediate] {
+        let record = PutRecord::new("key", &[7; DATA]).durability(durability);
+        stream.put_record_async(&record).await.unwrap();
+        let (written, waited_for) = (written(&segment), durability == Durability::Immediate);
+        assert_eq!(written > 64 * KIB, waited_for, "{written} bytes are written, {durability:?}");
+        assert!(written <= MOST + BESIDES, "{written} bytes are written for one record");
+    }
+}
+
 #[test]
 fn a_shard_that_has_just_begun_writes_little_ahead() {
     let Some((_directory, stream, segment)) = started(256 * KIB) else { return };

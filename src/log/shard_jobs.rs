@@ -22,6 +22,12 @@ const PREFAULT_STEP: usize = 128 * 1024;
 const SYNC_AGAIN: Duration = Duration::from_secs(1);
 
 impl ShardLog {
+    /// Says that somebody is going to wait until what was appended is synced, as a put that waits does by itself.
+    #[cfg(feature = "async")]
+    pub(crate) fn sync_follows(&self) {
+        self.appender.lock().sync_follows(&self.place());
+    }
+
     /// Has everything before `target` made durable in the background.
     #[cfg(feature = "async")]
     pub(crate) fn sync_later(self: &Arc<Self>, target: u64) {

@@ -49,6 +49,7 @@ impl StreamCore {
             let log = self.shards.look().by_id(put.shard_id).map(|shard| Arc::clone(&shard.log));
             // A shard that retention has taken meanwhile was durable.
             if let Some(log) = log {
+                log.sync_follows();
                 Durable::new(&log, target).await?;
             }
         }
