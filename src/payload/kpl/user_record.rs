@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::stream::hash_key::HashKey;
+use crate::stream::key_cache;
 use crate::stream::sequence_number::SequenceNumber;
 use crate::sys::clock::Timestamp;
 
@@ -33,7 +34,7 @@ impl UserRecord {
 
     /// The hash key that says which shard the record belongs to.
     pub fn hash_key(&self) -> HashKey {
-        self.explicit_hash_key.unwrap_or_else(|| HashKey::of(&self.partition_key))
+        self.explicit_hash_key.unwrap_or_else(|| key_cache::hash_key_of(&self.partition_key))
     }
 
     /// The data.
