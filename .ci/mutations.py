@@ -77,7 +77,7 @@ MUTATIONS = [
      "        self.change_shards(core, |manifest| {\n            manifest.shards.retain",
      "        for shard in &dropped { self.remove_shard_dir(core, shard.id)?; }\n        self.change_shards(core, |manifest| {\n            manifest.shards.retain",
      "resharding"),
-    ("dropped-successor", "a closed shard's directory goes although the stream is another by then", "src/store/handle.rs",
+    ("dropped-successor", "a closed shard's directory goes although the stream is another by then", "src/store/shared.rs",
      "if state.stream_of(core).is_err() {", "if false {", "delete"),
     ("roll-first", "on a full disk nothing goes before an idle segment has a successor", "src/stream/retention.rs",
      "    retained.note(trim());\n    if shard", "    if shard", "retention"),

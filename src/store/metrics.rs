@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use crate::sys::clock::Timestamp;
 
-use super::handle::{Shared, Store};
+use super::handle::Store;
+use super::shared::Shared;
 use super::stats::{StoreStats, Totals};
 
 /// What has been published of the counters, by stream and shard: they are added to, since a store that is opened again

@@ -15,6 +15,7 @@ pub(crate) mod read_only;
 mod read_only_consumers;
 pub(crate) mod read_only_stream;
 pub(crate) mod reshard;
+pub(crate) mod shared;
 pub(crate) mod stats;
 pub(crate) mod stream_handle;
 pub(crate) mod upkeep;

@@ -16,8 +16,8 @@ use crate::stream::shard_id::ShardId;
 use crate::stream::shard_map::ShardMap;
 
 use super::error::StreamError;
-use super::handle::{ManifestError, Shared};
 use super::manifest::{EndingManifest, ShardManifest};
+use super::shared::{ManifestError, Shared};
 
 /// Why shards were not split or merged. They are as they were, unless said otherwise.
 #[derive(Debug, Clone, thiserror::Error)]

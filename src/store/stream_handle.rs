@@ -32,8 +32,8 @@ use crate::sys::clock::Timestamp;
 use crate::sys::storage::Storage;
 
 use super::error::StreamError;
-use super::handle::Shared;
 use super::reshard::ReshardError;
+use super::shared::Shared;
 use super::stats::{ShardStats, StreamStats};
 use super::upkeep;
 

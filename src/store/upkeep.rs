@@ -7,7 +7,7 @@ use crate::stream::core::StreamCore;
 use crate::stream::retention::RetainError;
 
 use super::error::StreamError;
-use super::handle::Shared;
+use super::shared::Shared;
 
 /// Why retention could not do all of its work. It tries again later.
 #[derive(Debug, Clone, thiserror::Error)]
