@@ -1,7 +1,7 @@
 //! The ways to compute many MD5s, for the benchmark that compares them.
 
 use crate::stream::hash_key::HashKey;
-use crate::sys::md5::{self, Level};
+use crate::sys::md5::{Digester, Level};
 
 /// A way to compute many MD5s that this processor can go.
 #[derive(Debug, Clone, Copy)]
@@ -21,11 +21,15 @@ impl Md5Level {
     /// Replaces what `hash_keys` has by the hash key of each partition key, in their order.
     pub fn hash_each(self, partition_keys: &[&str], hash_keys: &mut Vec<HashKey>) {
         hash_keys.resize(partition_keys.len(), HashKey::MIN);
-        let keys = partition_keys.iter().map(|key| key.as_bytes()).enumerate();
-        md5::digest_each(self.0, keys, |place, digest| {
+        let mut found = |place, digest| {
             if let Some(hash_key) = hash_keys.get_mut(place) {
                 *hash_key = HashKey::from(digest);
             }
-        });
+        };
+        let mut digester = Digester::new(self.0);
+        for (place, key) in partition_keys.iter().enumerate() {
+            digester.add(place, key.as_bytes(), &mut found);
+        }
+        digester.finish(found);
     }
 }

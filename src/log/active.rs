@@ -144,7 +144,7 @@ impl Active {
 
     /// Writes and publishes plain frames one after the other, for as long as nothing else has to be done for them. The first has
     /// the number `sequence`. Returns how many it wrote.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append_plain<'a>(
         &mut self,
         frames: impl Iterator<Item = Plain<'a>>,
@@ -161,9 +161,12 @@ impl Active {
                 break;
             }
             next += 1;
-            self.segment.note_append(self.writer.end(), next, time);
         }
-        next - sequence
+        let count = next - sequence;
+        if count > 0 {
+            self.segment.note_appends(count, self.writer.end(), next, time);
+        }
+        count
     }
 
     /// How far plain frames may go, of which the first has the number `next`: there is room, there are numbers, none gets a mark,
@@ -235,7 +238,7 @@ impl Active {
             // They come from valid arrays, see `Draft::of_rows`.
             self.writer.region().validated().add(offset);
         }
-        self.segment.note_append(self.writer.end(), next, time);
+        self.segment.note_appends(1, self.writer.end(), next, time);
         if offset >= self.next_mark {
             self.segment.index().push(Mark { sequence, time, offset });
             self.next_mark = offset + STRIDE;

@@ -200,7 +200,7 @@ impl Appender {
 
     /// Appends plain frames for as long as nothing else has to be done for them, and returns their sequence counters: what
     /// [`append`](Self::append) does for nearly every frame, in a quarter of the steps.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append_plain<'a>(
         &mut self,
         poison: &OnceLock<SyncError>,

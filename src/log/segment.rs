@@ -187,14 +187,14 @@ impl Segment {
         }
     }
 
-    /// Notes a frame just appended. Called by the shard's writer.
+    /// Notes so many frames just appended. Called by the shard's writer.
     #[inline]
-    pub(crate) fn note_append(&self, end: usize, next: u64, time: Timestamp) {
+    pub(crate) fn note_appends(&self, count: u64, end: usize, next: u64, time: Timestamp) {
         let frames = self.progress.frames.load(Ordering::Relaxed);
         if frames == 0 {
             self.progress.first_time.store(time.as_nanos(), Ordering::Relaxed);
         }
-        self.progress.frames.store(frames + 1, Ordering::Relaxed);
+        self.progress.frames.store(frames + count, Ordering::Relaxed);
         self.progress.last_time.store(time.as_nanos(), Ordering::Relaxed);
         self.progress.next.store(next, Ordering::Relaxed);
         self.progress.end.store(end, Ordering::Release);

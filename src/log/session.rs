@@ -33,7 +33,7 @@ impl<'a> Session<'a> {
     }
 
     /// Appends one frame; returns its sequence counter.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Result<u64, AppendError> {
         let appended = self.append_plain(draft.as_plain().into_iter());
         if appended.is_empty() { self.append_any(draft) } else { Ok(appended.start) }
@@ -41,7 +41,7 @@ impl<'a> Session<'a> {
 
     /// Appends plain frames for as long as nothing else has to be done for them; returns their sequence counters. Those that are
     /// left, [`append`](Self::append) takes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append_plain<'f>(&mut self, frames: impl Iterator<Item = Plain<'f>>) -> Range<u64> {
         self.appender.append_plain(&self.log.poison, frames, self.now)
     }
@@ -58,7 +58,7 @@ impl<'a> Session<'a> {
 
     /// Releases the lock and sees to the appended records' durability, without waiting. Returns the counter that
     /// [`ShardLog::sync_to`] takes to wait for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(mut self, durability: Durability) -> u64 {
         let target = self.appender.next();
         let sync_in = match durability {

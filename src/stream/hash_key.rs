@@ -43,16 +43,6 @@ impl HashKey {
         Self(md5::digest(partition_key.as_bytes()))
     }
 
-    /// Calls `found` with the place of each partition key and its hash key; in any order. For many keys this takes a
-    /// fraction of the time that [`of`](Self::of) takes.
-    pub(crate) fn of_each<'k>(
-        partition_keys: impl Iterator<Item = (usize, &'k str)> + Clone,
-        mut found: impl FnMut(usize, Self),
-    ) {
-        let keys = partition_keys.map(|(place, key)| (place, key.as_bytes()));
-        md5::digest_each(md5::Level::best(), keys, |place, digest| found(place, Self(digest)));
-    }
-
     /// As a number.
     pub const fn as_u128(self) -> u128 {
         self.0

@@ -12,6 +12,7 @@ pub(crate) mod limits;
 pub(crate) mod lineage;
 pub(crate) mod live_shards;
 pub(crate) mod merged;
+mod owners;
 pub(crate) mod partition_key;
 pub(crate) mod position;
 pub(crate) mod put;
@@ -24,6 +25,7 @@ pub(crate) mod record;
 pub(crate) mod records;
 pub(crate) mod reshard;
 pub(crate) mod retention;
+mod routes;
 pub(crate) mod schema_file;
 #[cfg(feature = "arrow")]
 pub(crate) mod schemas;

@@ -136,6 +136,12 @@ impl<'a> PutRecord<'a> {
         self.explicit_hash_key.unwrap_or_else(|| self.key.hash_key())
     }
 
+    /// The same, unless it must be computed.
+    #[inline]
+    pub(crate) fn known_hash_key(&self) -> Option<HashKey> {
+        self.explicit_hash_key.or(self.key.hash_key)
+    }
+
     /// Checks what holds for every record, whatever its stream: the lengths of key, data and metadata. Every put does so; this
     /// is for those who have to know before they put others.
     ///
@@ -155,52 +161,6 @@ impl<'a> PutRecord<'a> {
     pub fn partition_key(&self) -> &'a str {
         self.key.as_str()
     }
-}
-
-/// The hash keys that route the records, in their order. Those of keys that are not allowed are not computed: such
-/// records go nowhere.
-pub(crate) fn hash_keys(records: &[PutRecord<'_>]) -> Vec<HashKey> {
-    // By itself a key gains nothing from the vectors, and may be remembered.
-    if let [record] = records
-        && record.key.validate().is_ok()
-    {
-        return vec![record.hash_key()];
-    }
-    let mut hash_keys = Vec::with_capacity(records.len());
-    let mut distinct = Vec::with_capacity(records.len());
-    // Records of one key often follow each other: its hash key is computed for the first of them.
-    let mut repeated = Vec::new();
-    let mut before = None;
-    for (index, record) in records.iter().enumerate() {
-        let known = record.explicit_hash_key.or(record.key.hash_key);
-        hash_keys.push(known.unwrap_or(HashKey::MIN));
-        let text = known.is_none().then_some(record.key.text);
-        match text {
-            Some(text) if before.is_some_and(|before| is_same(before, text)) => repeated.push(index),
-            Some(text) if record.key.validate().is_ok() => distinct.push((index, text)),
-            _ => {}
-        }
-        before = text;
-    }
-    HashKey::of_each(distinct.iter().copied(), |index, computed| {
-        if let Some(hash_key) = hash_keys.get_mut(index) {
-            *hash_key = computed;
-        }
-    });
-    for index in repeated {
-        let before = index.checked_sub(1).and_then(|before| hash_keys.get(before)).copied();
-        if let (Some(hash_key), Some(before)) = (hash_keys.get_mut(index), before) {
-            *hash_key = before;
-        }
-    }
-    hash_keys
-}
-
-/// Whether two keys are the same. Different ones that follow each other often have the same length and begin alike, so the end is
-/// looked at first.
-#[inline]
-fn is_same(one: &str, other: &str) -> bool {
-    one.len() == other.len() && one.as_bytes().last() == other.as_bytes().last() && one == other
 }
 
 /// Where a record went.
@@ -250,37 +210,5 @@ impl<E> PutRecords<E> {
     /// All puts, if every record went in; else the first error.
     pub fn all(self) -> Result<Vec<Put>, E> {
         self.results.into_iter().collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn hash_keys_are_those_of_each_record_by_itself(
-            kinds in prop::collection::vec((0_usize..3, 0_usize..4), 0..60)
-        ) {
-            let long = "x".repeat(300);
-            let texts = ["a", "b", &long];
-            let hashed = ["a", "b"].map(|text| PartitionKey::new(text).unwrap());
-            let explicit = HashKey::from(7);
-            let records: Vec<_> = kinds
-                .iter()
-                .map(|&(text, kind)| match (kind, hashed.get(text)) {
-                    (0, Some(key)) => PutRecord::new(key, b""),
-                    (1, _) => PutRecord::new(texts[text], b"").explicit_hash_key(explicit),
-                    _ => PutRecord::new(texts[text], b""),
-                })
-                .collect();
-            let expected = records.iter().map(|record| match record.explicit_hash_key {
-                Some(explicit) => explicit,
-                None if record.key.validate().is_err() => HashKey::MIN,
-                None => HashKey::of(record.key.text),
-            });
-            prop_assert_eq!(hash_keys(&records), expected.collect::<Vec<_>>());
-        }
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::log::durability::Durability;
 use crate::log::frame::Plain;
+use crate::log::session::Session;
 
 use super::core::{self, StreamCore};
 use super::error::PutError;
-use super::hash_key::HashKey;
-use super::put::{self, Put, PutRecord, PutRecords};
+use super::put::{Put, PutRecord, PutRecords};
+use super::routes::{Item, Routes};
 use super::sequence_number::SequenceNumber;
 use super::shard_map::{Shard, ShardMap};
 
@@ -27,29 +28,29 @@ impl StreamCore {
         // Again for those whose shards are being split or merged.
         while !waiting.is_empty() {
             let map = self.shards.look();
-            waiting = self.put_groups(&map, batch.route(&map, waiting), &mut batch);
+            let routes = Routes::new(map.owners(), records, waiting);
+            waiting = self.put_groups(&map, &routes, &mut batch);
         }
         batch.into_results()
     }
 
     /// Appends the records of each shard, and makes durable what asks for it. Returns the records to route anew, in the
     /// order given.
-    fn put_groups(&self, map: &ShardMap, mut groups: Vec<Group<'_>>, batch: &mut Batch<'_>) -> Vec<Item> {
-        for group in &mut groups {
-            batch.append(map, group);
-        }
+    fn put_groups(&self, map: &ShardMap, routes: &Routes, batch: &mut Batch<'_>) -> Vec<Item> {
+        let appended: Vec<_> =
+            routes.groups(map).map(|(shard, items)| batch.append(map, shard, items)).collect();
         // Every shard has been written to before the first sync is waited for.
         let mut moved = Vec::new();
-        for group in groups {
-            if let Some(target) = group.sync_to
-                && let Err(error) = group.shard.log.sync_to(target)
+        for ((shard, items), Appended { closed, sync_to }) in routes.groups(map).zip(appended) {
+            if let Some(target) = sync_to
+                && let Err(error) = shard.log.sync_to(target)
             {
-                batch.fail_puts(&group.items, &error.into());
+                batch.fail_puts(items, &error.into());
             }
-            if !group.closed.is_empty() && self.has_moved(group.shard) {
-                moved.extend(group.closed);
+            if !closed.is_empty() && self.has_moved(shard) {
+                moved.extend(closed);
             } else {
-                batch.errors.extend(group.closed.into_iter().map(|item| (item.index, PutError::Closed)));
+                batch.errors.extend(closed.into_iter().map(|item| (item.index, PutError::Closed)));
             }
         }
         // Records of two shards that were merged keep the order in which they were given.
@@ -58,30 +59,12 @@ impl StreamCore {
     }
 }
 
-/// A record that a shard may take.
-#[derive(Clone, Copy)]
-struct Item {
-    index: usize,
-    /// Of its body; computed before any lock is taken.
-    checksum: u32,
-    /// Nothing is asked for it in particular.
-    plain: bool,
-}
-
-/// The records of a batch that go to one shard, in the order given.
-struct Group<'m> {
-    shard: &'m Shard,
-    items: Vec<Item>,
+/// What became of the records of one shard, besides their numbers and errors.
+struct Appended {
     /// Those for which the shard was closed.
     closed: Vec<Item>,
     /// The counter to sync to, if any of them asks for that.
     sync_to: Option<u64>,
-}
-
-impl<'m> Group<'m> {
-    fn new(shard: &'m Shard, items: Vec<Item>) -> Self {
-        Self { shard, items, closed: Vec::new(), sync_to: None }
-    }
 }
 
 /// Records on their way into the shards.
@@ -90,21 +73,19 @@ struct Batch<'r> {
     on_refusal: OnRefusal,
     /// What a record is promised that asks for nothing in particular.
     durability: Durability,
-    /// Computed once there are several shards to choose from.
-    hash_keys: Option<Vec<HashKey>>,
     /// Where each record went.
-    puts: Vec<Option<Put>>,
+    puts: Vec<Option<SequenceNumber>>,
     /// Why those went nowhere that are through without having been put.
     errors: Vec<(usize, PutError)>,
 }
 
 impl<'r> Batch<'r> {
     fn new(records: &'r [PutRecord<'r>], on_refusal: OnRefusal, durability: Durability) -> Self {
-        let puts = vec![None; records.len()];
-        Self { records, on_refusal, durability, hash_keys: None, puts, errors: Vec::new() }
+        Self { records, on_refusal, durability, puts: vec![None; records.len()], errors: Vec::new() }
     }
 
     /// Refuses the records that no shard could take. Returns the others.
+    #[inline(never)]
     fn check(&mut self) -> Vec<Item> {
         let mut allowed = Vec::with_capacity(self.records.len());
         for (index, record) in self.records.iter().enumerate() {
@@ -119,52 +100,21 @@ impl<'r> Batch<'r> {
         allowed
     }
 
-    /// The records of each shard. Most batches touch few shards of many.
-    fn route<'m>(&mut self, map: &'m ShardMap, items: Vec<Item>) -> Vec<Group<'m>> {
-        if let [shard] = map.open() {
-            return vec![Group::new(shard, items)];
-        }
-        let hash_keys = self.hash_keys.get_or_insert_with(|| put::hash_keys(self.records));
-        let mut groups: Vec<Group<'m>> = Vec::new();
-        let mut group_of_shard: Vec<Option<usize>> = vec![None; map.open().len()];
-        for item in items {
-            let Some(&hash_key) = hash_keys.get(item.index) else { continue };
-            let shard_index = map.index_of(hash_key);
-            let (Some(shard), Some(known)) =
-                (map.open().get(shard_index), group_of_shard.get_mut(shard_index))
-            else {
-                // The open shards cover every hash key; this is what is left should they not.
-                self.errors.push((item.index, PutError::Closed));
-                continue;
-            };
-            let group = *known.get_or_insert_with(|| {
-                groups.push(Group::new(shard, Vec::new()));
-                groups.len() - 1
-            });
-            if let Some(group) = groups.get_mut(group) {
-                group.items.push(item);
-            }
-        }
-        groups
-    }
-
     /// Appends the records of one shard.
-    fn append(&mut self, map: &ShardMap, group: &mut Group<'_>) {
-        let shard = group.shard;
+    fn append(&mut self, map: &ShardMap, shard: &Shard, items: &[Item]) -> Appended {
         let mut strictest = Durability::Buffered;
+        let mut closed = Vec::new();
         // The shard's last refusal: from then on each record is tried by itself, if at all.
         let mut refused: Option<PutError> = None;
         let mut session = shard.log.session();
-        let mut rest = group.items.as_slice();
+        let mut rest = items;
         while !rest.is_empty() {
             if refused.is_none() && !shard.throttle.is_limited() {
-                let counters = session.append_plain(rest.iter().map_while(|item| self.plain(item)));
-                for counter in counters {
-                    let Some((item, left)) = rest.split_first() else { break };
-                    self.note_put(item, shard, counter);
+                let count = self.append_plain(&mut session, shard, rest);
+                if count > 0 {
                     strictest = stricter(strictest, self.durability);
-                    rest = left;
                 }
+                rest = rest.get(count..).unwrap_or_default();
             }
             let Some((item, left)) = rest.split_first() else { break };
             rest = left;
@@ -184,12 +134,20 @@ impl<'r> Batch<'r> {
                     self.note_put(item, shard, counter);
                     strictest = stricter(strictest, record.durability.unwrap_or(self.durability));
                 }
-                Err(PutError::Closed) => group.closed.push(*item),
+                Err(PutError::Closed) => closed.push(*item),
                 Err(error) => self.errors.push((item.index, error)),
             }
         }
         let target = session.finish(strictest);
-        group.sync_to = (strictest == Durability::Immediate).then_some(target);
+        Appended { closed, sync_to: (strictest == Durability::Immediate).then_some(target) }
+    }
+
+    /// Appends plain records for as long as nothing else has to be done for them. Returns how many.
+    #[inline(never)]
+    fn append_plain(&mut self, session: &mut Session<'_>, shard: &Shard, items: &[Item]) -> usize {
+        let counters = session.append_plain(items.iter().map_while(|item| self.plain(item)));
+        let appended = items.iter().zip(counters);
+        appended.map(|(item, counter)| self.note_put(item, shard, counter)).count()
     }
 
     /// The record's frame, if that is all there is to know of it.
@@ -202,7 +160,7 @@ impl<'r> Batch<'r> {
     #[inline]
     fn note_put(&mut self, item: &Item, shard: &Shard, counter: u64) {
         if let Some(put) = self.puts.get_mut(item.index) {
-            *put = Some(Put { shard_id: shard.id, sequence_number: SequenceNumber::new(counter, shard.id) });
+            *put = Some(SequenceNumber::new(counter, shard.id));
         }
     }
 
@@ -221,7 +179,10 @@ impl<'r> Batch<'r> {
         errors.sort_unstable_by_key(|&(index, _)| index);
         let mut errors = errors.into_iter().map(|(_, error)| error);
         // Each record was put or has an error.
-        let result = |put: Option<Put>| put.ok_or_else(|| errors.next().unwrap_or(PutError::Closed));
+        let result = |put: Option<SequenceNumber>| match put {
+            Some(sequence_number) => Ok(Put { shard_id: sequence_number.shard_id(), sequence_number }),
+            None => Err(errors.next().unwrap_or(PutError::Closed)),
+        };
         PutRecords::new(self.puts.into_iter().map(result).collect())
     }
 }

@@ -10,6 +10,7 @@ use super::error::PutError;
 use super::hash_key::HashKey;
 use super::hash_range::HashKeyRange;
 use super::lineage::Lineage;
+use super::owners::Owners;
 use super::shard_id::ShardId;
 use super::throttle::{Exceeded, Throttle};
 
@@ -45,8 +46,8 @@ pub(crate) struct ShardMap {
     all: Vec<Arc<Shard>>,
     /// By range.
     open: Vec<Arc<Shard>>,
-    /// The last hash key of each open shard: looking a key up looks at no shard.
-    ends: Vec<HashKey>,
+    /// Looking a key up looks at no shard.
+    owners: Owners,
 }
 
 impl ShardMap {
@@ -55,14 +56,14 @@ impl ShardMap {
         all.sort_by_key(|shard| shard.id);
         let mut open: Vec<_> = all.iter().filter(|shard| shard.is_open()).map(Arc::clone).collect();
         open.sort_by_key(|shard| shard.range.start);
-        let ends = open.iter().map(|shard| shard.range.end).collect();
-        HashKeyRange::cover_all(open.iter().map(|shard| shard.range)).then_some(Self { all, open, ends })
+        let owners = Owners::new(open.iter().map(|shard| shard.range.end).collect());
+        HashKeyRange::cover_all(open.iter().map(|shard| shard.range)).then_some(Self { all, open, owners })
     }
 
     /// No shards: what no stream has.
     #[cfg(test)]
     pub(crate) fn empty() -> Self {
-        Self { all: Vec::new(), open: Vec::new(), ends: Vec::new() }
+        Self { all: Vec::new(), open: Vec::new(), owners: Owners::new(Vec::new()) }
     }
 
     /// All shards, by id: parents before their children.
@@ -75,9 +76,14 @@ impl ShardMap {
         &self.open
     }
 
+    /// Which of them, by their places, own which hash keys.
+    pub(crate) fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
     /// The place in [`open`](Self::open) of the shard that owns `hash_key`.
     pub(crate) fn index_of(&self, hash_key: HashKey) -> usize {
-        self.ends.partition_point(|end| *end < hash_key)
+        self.owners.place_of(hash_key)
     }
 
     /// The open shard that owns `hash_key`.

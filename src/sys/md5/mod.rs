@@ -1,7 +1,7 @@
 //! MD5, of one key or of many keys at once.
 //!
 //! Hashing a short partition key takes longer than all the rest of a put, and a processor's vectors have room for many
-//! keys side by side: a key in each lane. [`digest_each`] fills the lanes with keys of the same number of blocks,
+//! keys side by side: a key in each lane. A [`Digester`] fills the lanes with keys of the same number of blocks,
 //! wherever they are among the others, and [`Level`] knows which vectors there are.
 //!
 //! The operations on vectors are written out. What the compiler made of loops over arrays (one vector after the other,
@@ -25,6 +25,9 @@ mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
+use std::collections::BTreeMap;
+use std::iter;
+
 use ::md5::{Digest as _, Md5};
 
 pub(crate) use level::Level;
@@ -40,10 +43,6 @@ struct Rows([Block; MAX_LANES]);
 /// One digest for each lane, as big-endian numbers.
 type Digests = [u128; MAX_LANES];
 
-/// Keys of so many blocks or more are hashed one by one, so that numbers of blocks fit into 64 bits. No partition key
-/// that is allowed has more than 17.
-const LONG: usize = 63;
-
 /// A key, and the place of its item.
 #[derive(Clone, Copy, Default)]
 struct Slot<'k> {
@@ -56,38 +55,77 @@ pub(crate) fn digest(key: &[u8]) -> u128 {
     u128::from_be_bytes(Md5::digest(key).into())
 }
 
-/// Calls `found` with the place of each key and its MD5, read as a big-endian number; in any order.
-pub(crate) fn digest_each<'k>(
+/// Computes the MD5 of many keys, each as soon as there are others of the same number of blocks for all lanes.
+pub(crate) struct Digester<'k> {
     level: Level,
-    keys: impl Iterator<Item = (usize, &'k [u8])> + Clone,
-    mut found: impl FnMut(usize, u128),
-) {
-    let mut slots = [Slot::default(); MAX_LANES];
-    let mut rows = Rows([[0; BLOCK_LEN]; MAX_LANES]);
-    let mut digests = [0; MAX_LANES];
-    // Numbers of blocks, as bits. Nearly always all keys have one block, and are gone through once.
-    let (mut seen, mut done) = (1_u64 << 1, 0_u64);
-    while seen != done {
-        let count = (seen & !done).trailing_zeros() as usize;
-        done |= 1 << count;
-        let lanes = if count == LONG { 1 } else { level.lanes() };
-        let mut of_this_count = keys.clone().map(|(place, key)| Slot { key, place }).filter(|slot| {
-            let blocks = block_count(slot.key.len()).min(LONG);
-            seen |= 1 << blocks;
-            blocks == count
-        });
-        loop {
-            let waiting = slots.iter_mut().take(lanes).zip(&mut of_this_count);
-            let filled = waiting.map(|(slot, next)| *slot = next).count();
-            let slots = slots.get(..filled).unwrap_or_default();
-            level.hash(slots, &mut rows, &mut digests);
-            for (slot, digest) in slots.iter().zip(&digests) {
-                found(slot.place, *digest);
-            }
-            if filled < lanes {
-                break;
-            }
+    /// How many keys it hashes at once.
+    lanes: usize,
+    rows: Rows,
+    digests: Digests,
+    /// Keys of one block. Nearly always all are.
+    short: Lanes<'k>,
+    /// The others, by their number of blocks.
+    longer: BTreeMap<usize, Lanes<'k>>,
+}
+
+/// Keys of the same number of blocks.
+#[derive(Default)]
+struct Lanes<'k> {
+    slots: [Slot<'k>; MAX_LANES],
+    filled: usize,
+}
+
+impl<'k> Digester<'k> {
+    pub(crate) fn new(level: Level) -> Self {
+        Self {
+            level,
+            lanes: level.lanes(),
+            rows: Rows([[0; BLOCK_LEN]; MAX_LANES]),
+            digests: [0; MAX_LANES],
+            short: Lanes::default(),
+            longer: BTreeMap::new(),
         }
+    }
+
+    /// Takes a key. Once all lanes have one, calls `found` with the place of each and its MD5, read as a big-endian number.
+    #[inline]
+    pub(crate) fn add(&mut self, place: usize, key: &'k [u8], found: impl FnMut(usize, u128)) {
+        let lanes = match block_count(key.len()) {
+            1 => &mut self.short,
+            blocks => self.longer.entry(blocks).or_default(),
+        };
+        if let Some(slot) = lanes.slots.get_mut(lanes.filled) {
+            *slot = Slot { key, place };
+            lanes.filled += 1;
+        }
+        if lanes.filled >= self.lanes {
+            lanes.hash(self.level, &mut self.rows, &mut self.digests, found);
+        }
+    }
+
+    /// Calls `found` with the places and digests of the keys that are left.
+    pub(crate) fn finish(mut self, mut found: impl FnMut(usize, u128)) {
+        for lanes in iter::once(&mut self.short).chain(self.longer.values_mut()) {
+            lanes.hash(self.level, &mut self.rows, &mut self.digests, &mut found);
+        }
+    }
+}
+
+impl Lanes<'_> {
+    #[inline(never)]
+    fn hash(
+        &mut self,
+        level: Level,
+        rows: &mut Rows,
+        digests: &mut Digests,
+        mut found: impl FnMut(usize, u128),
+    ) {
+        let slots = self.slots.get(..self.filled).unwrap_or_default();
+        level.hash(slots, rows, digests);
+        for (slot, digest) in slots.iter().zip(digests) {
+            found(slot.place, *digest);
+        }
+        self.filled = 0;
     }
 }
 
