@@ -2,8 +2,8 @@
 
 use super::hash_key::HashKey;
 
-/// Ranges that cover all hash keys. Looking a key up takes one comparison as long as they are about as large as each other: a
-/// search would have the processor guess at each step which half is the right one.
+/// Ranges that cover all hash keys. Looking a key up takes one comparison as long as they are about as large as each other, and
+/// no branch that depends on the key, as each step of a search does.
 #[derive(Debug)]
 pub(crate) struct Owners {
     /// The last hash key of each range but the last one, which has the rest.
