@@ -1,4 +1,5 @@
-//! Guards against a deleted stream that comes back, or whose handles reach into a new stream of the same name.
+//! Guards against a deleted stream that comes back, whose handles reach into a new stream of the same name, or for whose records
+//! somebody waits for ever.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::ErrorKind;
@@ -90,6 +91,30 @@ fn a_deleted_stream_says_so_although_its_sync_had_failed() {
     store.delete_stream("s").unwrap();
     let put = stream.put("k", b"x");
     assert!(matches!(put, Err(PutError::Closed)), "{put:?}");
+}
+
+/// Nothing syncs it any more, so there would be nothing to wake whoever waits for that.
+#[test]
+fn who_waits_for_a_deleted_streams_record_to_be_durable_waits_no_longer() {
+    let disk = Disk::new();
+    let store = Store::options().storage(&disk).maintenance(Maintenance::Manual).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    let put = |data| stream.put("k", data).unwrap().sequence_number;
+    let durable = put("durable");
+    stream.sync().unwrap();
+    let buffered = put("buffered");
+    let (outcome, woken) = mpsc::channel();
+    for number in [durable, buffered] {
+        let (stream, outcome) = (stream.clone(), outcome.clone());
+        thread::spawn(move || outcome.send((number, stream.wait_durable(number, Duration::MAX))));
+    }
+    store.delete_stream("s").unwrap();
+    for _ in 0..2 {
+        let (number, is_durable) =
+            woken.recv_timeout(Duration::from_secs(60)).expect("nobody waits any more");
+        assert_eq!(is_durable.unwrap(), number == durable);
+    }
+    assert!(!stream.wait_durable(buffered, Duration::MAX).unwrap());
 }
 
 #[test]

@@ -165,10 +165,11 @@ impl Commit {
         }
     }
 
-    /// Waits, without syncing, until everything below `target` is durable or the deadline has passed. Returns
-    /// whether it is durable.
+    /// Waits, without syncing, until everything below `target` is durable, or will not be any more, or the deadline has passed.
+    /// Returns whether it is durable.
     pub(crate) fn wait_durable(&self, target: u64, deadline: Option<Instant>) -> Result<bool, SyncError> {
-        let state = self.wait_while(deadline, |state| state.durable < target && state.failed.is_none());
+        let is_to_come = |state: &State| state.durable < target && state.failed.is_none() && !state.closed;
+        let state = self.wait_while(deadline, is_to_come);
         match &state.failed {
             Some(error) if state.durable < target => Err(error.clone()),
             _ => Ok(state.durable >= target),

@@ -393,7 +393,8 @@ impl Stream {
     }
 
     /// Waits until the record with this number is on disk, at most for `timeout`; returns whether it is. This causes
-    /// no sync: with [`Durability::Buffered`](crate::Durability) somebody must call [`sync`](Self::sync).
+    /// no sync: with [`Durability::Buffered`](crate::Durability) somebody must call [`sync`](Self::sync). Returns early, with
+    /// `false`, when the stream is deleted, or the shard has ended without such a record.
     ///
     /// # Errors
     ///
