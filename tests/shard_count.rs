@@ -1,10 +1,13 @@
-//! Guards against a change of the number of shards that ends with uneven ranges, takes more changes than it needs, or cannot be
-//! gone on with when the process ended or the disk refused on the way.
+//! Guards against a change of the number of shards that ends with uneven ranges, takes more changes than it needs, cannot be
+//! gone on with when the process ended or the disk refused on the way, or undoes for ever what another one does.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use riverbed::testing::{Disk, Operation, Verdict};
 use riverbed::{
@@ -117,4 +120,30 @@ fn an_update_that_the_disk_refused_is_gone_on_with() {
         stream.update_shard_count(4).unwrap();
         assert_even(&stream, 4);
     }
+}
+
+/// Of two that went on at the same time each would split what the other one merges, for as long as they take turns.
+#[test]
+fn an_update_begins_when_the_one_before_has_ended() {
+    let (begun, has_begun) = mpsc::channel();
+    let disk = Disk::new();
+    let stream = stream(&disk, 7);
+    disk.plan(move |call| match call.operation {
+        Operation::Rename => {
+            begun.send(()).unwrap();
+            Verdict::Delay(Duration::from_millis(100))
+        }
+        _ => Verdict::Proceed,
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| stream.update_shard_count(4).unwrap());
+        has_begun.recv().unwrap();
+        // Not too many while there are 7.
+        let error = stream.update_shard_count(14).unwrap_err();
+        assert!(
+            matches!(error, ReshardError::Plan(ReshardPlanError::ShardCount { open: 4, .. })),
+            "{error:?}"
+        );
+    });
+    assert_even(&stream, 4);
 }

@@ -272,6 +272,7 @@ pub(crate) fn open_stream(
             logs.into_iter().map(|log| (log, options.throttle())),
         )?),
         resharding: Mutex::new(()),
+        updating: Mutex::new(()),
         context: Arc::clone(context),
         retention: Mutex::new(Kept::new(manifest.retention.into())),
         #[cfg(feature = "arrow")]

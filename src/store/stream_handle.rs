@@ -360,12 +360,13 @@ impl Stream {
     /// `UpdateShardCount` with `UNIFORM_SCALING`. It goes in rounds, first splits, then merges, each of which is done as a
     /// whole or not at all: twice or half as many evenly cut shards take one. Should a round fail or the process end, those
     /// before it stand, and doing it again goes on. So that it can be, open shards that begin where one of the target's
-    /// will, the first one aside, do not count for the lower limit.
+    /// will, the first one aside, do not count for the lower limit. One update begins when the one before has ended.
     ///
     /// # Errors
     ///
     /// [`ReshardError`]: a target below half or above twice the number of open shards, or a disk that refuses.
     pub fn update_shard_count(&self, target: u32) -> Result<(), ReshardError> {
+        let _one_at_a_time = self.core.updating.lock();
         let target = reshard::check_count(&self.core.shards.look(), target)?;
         while !self.store.reshard(&self.core, |map| reshard::towards_count(map, target))?.is_empty() {}
         Ok(())

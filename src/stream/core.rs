@@ -29,6 +29,9 @@ pub(crate) struct StreamCore {
     pub(crate) shards: Arc<LiveShards>,
     /// Held while shards are split, merged or dropped.
     pub(crate) resharding: Mutex<()>,
+    /// Held by an update of the shard count, which reshards more than once: of two at the same time each would undo what the other
+    /// has done.
+    pub(crate) updating: Mutex<()>,
     pub(crate) context: Arc<Context>,
     pub(crate) retention: Mutex<Kept>,
     /// Whether the stream is open as a table of measures.
