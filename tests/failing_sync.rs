@@ -79,6 +79,49 @@ fn it_poisons_its_shard_and_no_other() {
     put(&stream, one, b"again", Durability::Immediate).unwrap();
 }
 
+/// Of what a failed sync was to write the next process still finds everything, as if it were written; a power cut takes it after all.
+#[test]
+fn what_was_acknowledged_outlives_an_opening_without_a_restart_of_the_machine() {
+    let mut lost = 0;
+    for seed in 0..100 {
+        let disk = Disk::new();
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+        let shard = stream.shards()[0].id;
+        put(&stream, "k", b"before", Durability::Immediate).unwrap();
+        put(&stream, "k", &[7; 10_000], Durability::Buffered).unwrap();
+        fail_syncs(&disk, "shard");
+        assert!(stream.sync().is_err());
+        assert!(store.close().is_err());
+        disk.plan(|_| Verdict::Proceed);
+        drop((store, stream));
+
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.open_stream("s").unwrap();
+        put(&stream, "k", b"after", Durability::Immediate).unwrap();
+        assert_eq!(read(&stream, shard).len(), 3);
+        let disk = disk.cut_power(seed);
+        drop((store, stream));
+
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.open_stream("s").unwrap();
+        let mut reader = stream.reader(shard, Position::TrimHorizon).unwrap();
+        let mut found = Vec::new();
+        loop {
+            match reader.next() {
+                Ok(Some(record)) => found.push(record.data().to_vec()),
+                Ok(None) => break,
+                Err(ReadError::Corrupt { .. }) => assert!(reader.skip_damage().is_ok()),
+                Err(error) => unreachable!("{error}"),
+            }
+        }
+        lost += usize::from(found.len() == 2);
+        found.retain(|data| *data != [7; 10_000]);
+        assert_eq!(found, [&b"before"[..], b"after"], "{seed}");
+    }
+    assert!(lost > 0, "the power cut took nothing");
+}
+
 #[test]
 fn everybody_who_waits_is_woken() {
     let disk = Disk::new();
