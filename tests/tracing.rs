@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::io::ErrorKind;
-use std::sync::Once;
+use std::sync::{Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -132,4 +132,37 @@ fn a_stream_that_is_deleted_while_it_is_synced_tells_of_no_failure() {
     });
     assert!(!told.iter().any(|event| event.contains("ERROR")), "{told:#?}");
     other.put("k", b"kept too").unwrap();
+}
+
+/// Nor when the deleting itself waits, for the next segment that is just being made.
+#[test]
+fn a_stream_whose_deletion_waits_tells_of_no_failure() {
+    const LATE: Duration = Duration::from_millis(100);
+    let disk = Disk::new();
+    let options = options().maintenance(Maintenance::Threads).storage(&disk).max_open_files(0);
+    let store = options.open("data").unwrap();
+    let clicks = store.create_stream("clicks", StreamOptions::new()).unwrap();
+    let (begun, has_begun) = mpsc::channel();
+    clicks.put("k", b"deleted").unwrap();
+    disk.plan(move |call| match call.operation {
+        Operation::CreateFile if call.path.starts_with("data/streams/clicks") => {
+            begun.send(()).unwrap();
+            Verdict::Delay(3 * LATE)
+        }
+        Operation::OpenFile if call.path.starts_with("data/streams/clicks") => Verdict::Delay(2 * LATE),
+        _ => Verdict::Proceed,
+    });
+    let told = told_by(|| {
+        // More than half of a segment.
+        clicks.put("k", [7; 40 << 10]).unwrap();
+        has_begun.recv().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(LATE);
+                store.delete_stream("clicks").unwrap();
+            });
+            clicks.sync().unwrap_err();
+        });
+    });
+    assert!(!told.iter().any(|event| event.contains("ERROR")), "{told:#?}");
 }

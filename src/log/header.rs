@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The identity is written once, before the file gets its name. The slot says how far the segment is durable; it
-//! is written through the mapping after each sync and becomes durable with the next one, never at the cost of
+//! is written after each sync and becomes durable with the next one, never at the cost of
 //! a sync of its own. Two slots in two pages take turns, and the page that holds the last durable slot is never
 //! written: whatever a power cut leaves of the other one, this one stands.
 

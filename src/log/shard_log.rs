@@ -411,15 +411,19 @@ impl ShardLog {
         Ok(())
     }
 
+    /// Takes note that the files are being deleted: that one cannot be synced is no failure any more.
+    pub(crate) fn disown(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
     /// Takes no more appends, and leaves the files alone from now on: they are being deleted, and a stream of the same
     /// name may be created in their place.
     pub(crate) fn abandon(&self) {
+        self.disown();
         drop(self.appender.lock().close());
         self.preparation.abandon();
-        {
-            let _trimming = self.trimming.lock();
-            self.abandoned.store(true, Ordering::Release);
-        }
+        // Whoever is finishing or removing segments may not have seen that yet.
+        drop(self.trimming.lock());
         self.wake_waiting();
         self.commit.close();
     }

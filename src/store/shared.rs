@@ -198,7 +198,10 @@ impl Shared {
         let scratch = self.scratch_path(&mut state);
         storage.rename(&path, &scratch).map_err(IoError::context("rename", &path))?;
         if let Some(Ok(open)) = state.streams.remove(name) {
-            open.core.logs().iter().for_each(|log| log.abandon());
+            let logs = open.core.logs();
+            // All of them first: to abandon one may wait for what is being done in the background.
+            logs.iter().for_each(|log| log.disown());
+            logs.iter().for_each(|log| log.abandon());
         }
         self.consumers.abandon(name);
         let streams = self.layout.streams();
