@@ -1,12 +1,13 @@
 //! Guards against figures that do not say what the store has and has done: sums that are not those of the shards, work of
-//! before the opening counted again, consumers, stalls or late syncs left out.
+//! before the opening counted again or of a shard that was split forgotten, consumers, stalls or late syncs left out.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
 use riverbed::testing::{Disk, ManualClock};
 use riverbed::{
-    Durability, Maintenance, Position, PutRecord, ShardId, ShardInfo, Store, StreamOptions, Timestamp,
+    Durability, HashKey, Maintenance, Position, PutRecord, ShardId, ShardInfo, Store, StreamOptions,
+    Timestamp,
 };
 
 fn store(directory: &tempfile::TempDir) -> Store {
@@ -75,6 +76,49 @@ fn work_is_counted_from_the_opening_on_and_over_rolls() {
     let after = stream.stats().total;
     assert_eq!((after.records, after.appended_records), (2010, 10));
     assert_eq!(after.appended_bytes, before.appended_bytes / 200);
+}
+
+#[test]
+fn work_of_a_shard_that_was_split_stays_counted() {
+    let options = Store::options().storage(&Disk::new()).maintenance(Maintenance::Manual);
+    let store = options.segment_len(64 << 10, 64 << 10).open("data").unwrap();
+    let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+    for _ in 0..1000 {
+        stream.put("k", [7; 100]).unwrap();
+    }
+    let before = stream.stats().total;
+    stream.split_shard(ShardId::new(0), HashKey::from(1 << 127)).unwrap();
+    // Lets go of its last segment.
+    store.maintain();
+    stream.put("k", [7; 100]).unwrap();
+    let after = stream.stats().total;
+    assert_eq!((after.records, after.appended_records), (1001, 1001));
+    assert_eq!(after.appended_bytes, before.appended_bytes / 1000 * 1001);
+}
+
+#[test]
+fn whoever_has_read_a_record_is_told_of_none_older_as_the_newest() {
+    let directory = tempfile::tempdir().unwrap();
+    let stream = store(&directory).create_stream("s", StreamOptions::new()).unwrap();
+    let shard_id = stream.shards()[0].id;
+    let batch = [PutRecord::new("k", b"x"); 2000];
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..300).for_each(|_| drop(stream.put_records(&batch).all().unwrap())));
+        let mut reader = stream.reader(shard_id, Position::TrimHorizon).unwrap();
+        let mut read = 0;
+        while !writer.is_finished() {
+            // To where the writer is, which may be in the middle of a batch.
+            let mut last = None;
+            while let Some(record) = reader.next().unwrap() {
+                last = Some((record.sequence_number(), record.arrival_time()));
+                read += 1;
+            }
+            if last.is_some() {
+                let stats = stream.shard_stats(shard_id).unwrap();
+                assert!(stats.newest >= last && stats.records >= read, "{last:?}, of {read}: {stats:?}");
+            }
+        }
+    });
 }
 
 #[test]

@@ -450,7 +450,12 @@ impl Appender {
 
     /// The active segment of a shard that takes no appends ever again.
     pub(crate) fn give_up_active(&mut self) -> Option<Arc<Segment>> {
-        if self.gate.has_ended() { self.active.take().map(Active::into_rolled) } else { None }
+        if !self.gate.has_ended() {
+            return None;
+        }
+        // What it has done stays counted.
+        self.work = self.work();
+        self.active.take().map(Active::into_rolled)
     }
 
     /// Lets go of all segments of a shard that takes no appends ever again.

@@ -176,7 +176,8 @@ impl Segment {
         self.base
     }
 
-    /// How far the segment goes. While it is being written, the fields may be of slightly different moments.
+    /// How far the segment goes. While it is being written, the fields may be of slightly different moments, and behind what readers
+    /// see of a batch until its writer lets go of the append lock.
     pub(crate) fn extent(&self) -> Extent {
         Extent {
             end: self.progress.end.load(Ordering::Acquire),

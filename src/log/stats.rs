@@ -50,12 +50,13 @@ impl Work {
 impl ShardLog {
     /// What this shard has and has done.
     pub(crate) fn stats(&self) -> LogStats {
-        let segments = self.list.all();
-        let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
+        // First: what a batch has appended is read before its segment tells of it. By now it does.
         let (next, work, sync_due) = {
             let appender = self.appender.lock();
             (appender.next(), appender.work(), appender.sync_due())
         };
+        let segments = self.list.all();
+        let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
         let durable = self.durable();
         // Somebody else's sync may have come before it.
         let sync_due = sync_due.filter(|_| durable < next);

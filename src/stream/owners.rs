@@ -8,7 +8,7 @@ use super::hash_key::HashKey;
 pub(crate) struct Owners {
     /// The last hash key of each range but the last one, which has the rest.
     ends: Vec<HashKey>,
-    /// For each of equal parts of all hash keys, as many as there are ranges or a few more, the first and the last range that have
+    /// For each of equal parts of all hash keys, as many as there are ranges or up to twice as many, the first and the last range that have
     /// any of it.
     parts: Vec<(usize, usize)>,
     /// The number of a key's part is the upper half of its bits, moved down by so many.
