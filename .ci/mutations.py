@@ -31,7 +31,7 @@ MUTATIONS = [
     ("found-names-sync", "names left by a killed process are used before they are durable", "src/store/open.rs",
      "vec![layout.root().to_owned(), streams]", "vec![layout.root().to_owned()]", "power_cut"),
     ("found-frames-sync", "recovered records are served before they are durable", "src/log/recovery/examine.rs",
-     "self.synced.ensure(context)?;\n            // Files", "// Files", "power_cut"),
+     "self.synced.ensure(context)?;\n            // Files", "// Files", "recovery_syncs"),
     ("trust-killed-recovery", "what a killed recovery has sealed is used before that is durable", "src/log/recovery/examine.rs",
      "slot.state == SlotState::Sealed && by_recovery(slot)", "slot.state == SlotState::Open && by_recovery(slot)", "power_cut"),
     ("reuse-numbers", "after an unclean stop numbers go on behind the last record found", "src/log/recovery/mod.rs",
