@@ -1,5 +1,6 @@
 //! Guards against losing or changing what was acknowledged as durable, against giving a sequence number twice, and
-//! against a store that does not open, after a power cut at any moment with any part of the unsynced writes kept.
+//! against a store that does not open, after a power cut at any moment with any part of the unsynced writes kept, also when syncs have
+//! failed before it and the machine was not restarted.
 //!
 //! Every history is a seed. `RIVERBED_POWERCUT_HISTORIES` says how many to run, `RIVERBED_POWERCUT_SEED` where to
 //! start; a failure prints the seed that replays it.
@@ -12,9 +13,12 @@
 )]
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use riverbed::testing::{Disk, ManualClock, Verdict};
+use riverbed::testing::{Disk, ManualClock, Operation, Verdict};
 use riverbed::{
     Durability, HashKey, Maintenance, OpenError, Position, PutError, PutRecord, ReadLevel, ReaderOptions,
     ShardFilter, ShardId, Store, StoreOptions, Stream, StreamOptions, Timestamp,
@@ -48,6 +52,7 @@ struct Totals {
     cuts: u64,
     stops_during_recovery: u64,
     kills: u64,
+    failed_syncs: u64,
     clean_closes: u64,
     puts: u64,
     acknowledged_durable: u64,
@@ -63,6 +68,7 @@ impl Totals {
         self.cuts += other.cuts;
         self.stops_during_recovery += other.stops_during_recovery;
         self.kills += other.kills;
+        self.failed_syncs += other.failed_syncs;
         self.clean_closes += other.clean_closes;
         self.puts += other.puts;
         self.acknowledged_durable += other.acknowledged_durable;
@@ -110,13 +116,18 @@ impl StreamModel {
         for parent in parents {
             let parent = &mut self.shards[parent.as_u32() as usize];
             highest = highest.max(parent.highest);
-            parent.durable = parent.records.iter().take_while(|record| record.number.is_some()).count();
+            parent.all_is_durable();
         }
         self.shards.extend((0..children).map(|_| ShardModel { highest, ..ShardModel::default() }));
     }
 }
 
 impl ShardModel {
+    fn all_is_durable(&mut self) {
+        // A put that failed may or may not have appended its record; there is none after it.
+        self.durable = self.records.iter().take_while(|record| record.number.is_some()).count();
+    }
+
     fn drop_front(&mut self, count: usize) {
         self.records.drain(..count);
         self.durable = self.durable.saturating_sub(count);
@@ -133,10 +144,21 @@ struct History {
     written: u64,
     /// The process was killed, and the power has not been cut since.
     killed: bool,
-    /// What was planned last is a kill, not a cut.
-    kill_planned: bool,
+    /// What was planned last.
+    planned: Stop,
+    /// Syncs that have failed in this process.
+    failed_syncs: Arc<AtomicU64>,
     /// Mostly fewer than there are segments being written.
     max_open_files: usize,
+}
+
+/// What ends a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    PowerCut,
+    Kill,
+    /// It goes on for a while, and the machine behind it.
+    FailedSync,
 }
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -151,7 +173,8 @@ impl History {
             counts: Totals::default(),
             written: 0,
             killed: false,
-            kill_planned: false,
+            planned: Stop::PowerCut,
+            failed_syncs: Arc::default(),
             max_open_files: [0, 1, 2, 512][usize::try_from(seed % 4).unwrap()],
         }
     }
@@ -178,17 +201,24 @@ impl History {
         self.counts
     }
 
-    /// Opens the store; in a third of the cases the power is cut on the way, once or twice.
+    /// Whether errors are to be expected.
+    fn is_disturbed(&self) -> bool {
+        self.disk.is_off() || self.failed_syncs.load(Ordering::Relaxed) > 0
+    }
+
+    /// Opens the store; in a third of the cases that is stopped on the way, once or twice.
     fn open(&mut self) -> Store {
-        let mut cuts = if self.rng.u32(0..3) == 0 { self.rng.u32(1..=2) } else { 0 };
+        let mut stops = if self.rng.u32(0..3) == 0 { self.rng.u32(1..=2) } else { 0 };
         loop {
-            if cuts > 0 {
+            self.failed_syncs = Arc::default();
+            if stops > 0 {
                 let steps = self.rng.u64(0..40);
                 self.stop_in(steps);
             }
             match self.options().open("data") {
                 Ok(store) => {
                     if !self.disk.is_off() {
+                        assert!(!self.is_disturbed(), "opened although a sync has failed");
                         self.disk.plan(|_| Verdict::Proceed);
                         let report = store.recovery_report();
                         assert!(!report.is_damaged(), "a false alarm: {report:#?}");
@@ -206,70 +236,83 @@ impl History {
                     drop(store);
                 }
                 Err(error) => {
-                    assert!(self.disk.is_off(), "opening failed on a sound disk: {error:?}");
+                    assert!(self.is_disturbed(), "opening failed on a sound disk: {error:?}");
                     assert!(matches!(error, OpenError::Io(_)), "{error:?}");
                 }
             }
-            cuts -= 1;
+            stops -= 1;
             self.count_stop();
             self.counts.stops_during_recovery += 1;
-            self.disk = self.disk.power_on();
+            if self.disk.is_off() {
+                self.disk = self.disk.power_on();
+            } else {
+                self.disk.plan(|_| Verdict::Proceed);
+            }
         }
     }
 
     fn everything_is_durable(&mut self) {
         for stream in self.streams.values_mut() {
-            for shard in &mut stream.shards {
-                // A put that failed may or may not have appended its record; there is none after it.
-                shard.durable = shard.records.iter().take_while(|record| record.number.is_some()).count();
-            }
+            stream.shards.iter_mut().for_each(ShardModel::all_is_durable);
         }
     }
 
-    /// Cuts the power or kills the process after so many calls to the disk.
+    /// Cuts the power, kills the process or fails a sync after so many calls to the disk.
     fn stop_in(&mut self, steps: u64) {
         let at = self.disk.steps() + steps;
-        self.kill_planned = self.rng.u32(0..3) == 0;
-        let stop =
-            if self.kill_planned { Verdict::Kill } else { Verdict::CutPower { seed: self.rng.u64(..) } };
-        self.disk.plan(move |call| if call.step >= at { stop } else { Verdict::Proceed });
+        self.planned = match self.rng.u32(0..4) {
+            0 => Stop::Kill,
+            1 => Stop::FailedSync,
+            _ => Stop::PowerCut,
+        };
+        let (seed, all) = (self.rng.u64(..), self.rng.bool());
+        let (planned, failed) = (self.planned, Arc::clone(&self.failed_syncs));
+        self.disk.plan(move |call| match planned {
+            _ if call.step < at => Verdict::Proceed,
+            Stop::PowerCut => Verdict::CutPower { seed },
+            Stop::Kill => Verdict::Kill,
+            Stop::FailedSync => {
+                let fails = call.operation == Operation::SyncData
+                    && (failed.fetch_add(1, Ordering::Relaxed) == 0 || all);
+                if fails { Verdict::Fail(ErrorKind::Other) } else { Verdict::Proceed }
+            }
+        });
     }
 
-    /// The disk is off, as planned.
+    /// The process has ended, as planned.
     fn count_stop(&mut self) {
-        if self.kill_planned {
-            // What was not durable before is not yet durable now, unless nothing but kills has happened since.
-            self.counts.kills += 1;
-        } else {
-            self.killed = false;
-            self.counts.cuts += 1;
+        // What was not durable before is not yet durable now, unless the machine has gone on ever since.
+        match self.planned {
+            Stop::PowerCut => {
+                self.killed = false;
+                self.counts.cuts += 1;
+            }
+            Stop::Kill => self.counts.kills += 1,
+            Stop::FailedSync => self.counts.failed_syncs += 1,
         }
     }
 
     /// Ends a round, in one way or another.
     fn end(&mut self, store: Store) {
         if !self.disk.is_off() {
-            match self.rng.u32(0..10) {
-                0..=2 => {
-                    let closed = store.close();
-                    assert!(closed.is_ok() || self.disk.is_off(), "{closed:?}");
-                    if closed.is_ok() {
-                        self.counts.clean_closes += 1;
-                        self.everything_is_durable();
-                    }
+            // Also after a close in good order: whatever happens to the power then takes nothing.
+            self.planned = Stop::PowerCut;
+            let what = self.rng.u32(0..10);
+            if what < 3 {
+                let closed = store.close();
+                assert!(closed.is_ok() || self.is_disturbed(), "{closed:?}");
+                if closed.is_ok() {
+                    self.counts.clean_closes += 1;
+                    self.everything_is_durable();
                 }
-                3..=4 => {
-                    self.kill_planned = true;
-                    self.disk.kill();
-                }
-                _ => {}
+            }
+            if (2..5).contains(&what) && !self.disk.is_off() {
+                self.planned = Stop::Kill;
+                self.disk.kill();
             }
         }
-        if !self.disk.is_off() {
-            // Also after a close in good order: whatever happens to the power then takes nothing.
-            self.kill_planned = false;
-        }
-        self.killed = self.kill_planned;
+        self.killed = self.planned == Stop::Kill;
+        self.counts.failed_syncs += self.failed_syncs.load(Ordering::Relaxed).min(1);
         self.count_stop();
         self.disk = self.disk.cut_power(self.rng.u64(..));
         // Its disk is gone: closing does nothing any more.
@@ -309,12 +352,19 @@ impl History {
     fn pick(&mut self, store: &Store) -> Option<(String, Stream)> {
         let names: Vec<_> = self.streams.keys().cloned().collect();
         let name = self.rng.choice(names)?;
-        Some((name.clone(), store.open_stream(&name).unwrap()))
+        let opened = store.open_stream(&name);
+        assert!(opened.is_ok() || self.streams[&name].uncertain, "{opened:?}");
+        Some((name, opened.ok()?))
     }
 
     fn create(&mut self, store: &Store) {
         let name = format!("stream-{}", self.rng.u32(0..3));
         let shards = self.rng.u32(1..=3);
+        if self.streams.get(&name).is_some_and(|model| model.uncertain)
+            && !store.list_streams().contains(&name)
+        {
+            self.streams.remove(&name);
+        }
         let exists = self.streams.contains_key(&name);
         let outcome = store.create_stream(&name, StreamOptions::new().shards(shards));
         if exists {
@@ -323,7 +373,7 @@ impl History {
         }
         let models = (0..shards).map(|_| ShardModel::default()).collect();
         let uncertain = outcome.is_err();
-        assert!(!uncertain || self.disk.is_off(), "{outcome:?}");
+        assert!(!uncertain || self.is_disturbed(), "{outcome:?}");
         self.streams.insert(name, StreamModel { shards: models, uncertain, resharding: None });
     }
 
@@ -345,15 +395,16 @@ impl History {
                 stream.split_shard(open[at].id, HashKey::from(middle)).map(drop)
             }
         };
-        let model = self.streams.get_mut(&name).unwrap();
         match outcome {
             Ok(()) => {
-                model.resharded(&parents, children);
+                self.streams.get_mut(&name).unwrap().resharded(&parents, children);
                 self.counts.reshards += 1;
             }
             Err(error) => {
-                assert!(self.disk.is_off(), "{error:?}");
-                model.resharding = Some((parents, children));
+                assert!(self.is_disturbed(), "{error:?}");
+                if self.disk.is_off() {
+                    self.streams.get_mut(&name).unwrap().resharding = Some((parents, children));
+                }
             }
         }
     }
@@ -363,7 +414,7 @@ impl History {
         match store.delete_stream(&name) {
             Ok(()) => drop(self.streams.remove(&name)),
             Err(error) => {
-                assert!(self.disk.is_off(), "{error:?}");
+                assert!(self.is_disturbed(), "{error:?}");
                 self.streams.get_mut(&name).unwrap().uncertain = true;
             }
         }
@@ -424,6 +475,7 @@ impl History {
         outcome: Result<u128, PutError>,
     ) {
         self.counts.puts += 1;
+        let disturbed = self.is_disturbed();
         let shard = stream.shard_for_key(key).unwrap().as_u32() as usize;
         let model = &mut self.streams.get_mut(name).unwrap().shards[shard];
         match outcome {
@@ -437,10 +489,10 @@ impl History {
                 }
             }
             Err(PutError::Sync(_)) => {
-                assert!(self.disk.is_off());
+                assert!(disturbed);
                 model.records.push(Expected { number: None, key: key.to_owned(), data });
             }
-            Err(error) => assert!(self.disk.is_off(), "{error:?}"),
+            Err(error) => assert!(disturbed, "{error:?}"),
         }
     }
 
@@ -448,16 +500,18 @@ impl History {
     fn trim(&mut self, store: &Store) {
         let Some((name, stream)) = self.pick(store) else { return };
         for shard in stream.list_shards(ShardFilter::All) {
-            let model = &mut self.streams.get_mut(&name).unwrap().shards[shard.id.as_u32() as usize];
-            let at = self.rng.usize(0..=model.records.len());
-            let Some(Expected { number: Some(number), .. }) = model.records.get(at) else { continue };
-            let outcome = stream.trim_to((*number).try_into().unwrap());
-            assert!(outcome.is_ok() || self.disk.is_off(), "{outcome:?}");
+            let index = shard.id.as_u32() as usize;
+            let records = &self.streams[&name].shards[index].records;
+            let at = self.rng.usize(0..=records.len());
+            let Some(&Expected { number: Some(number), .. }) = records.get(at) else { continue };
+            let outcome = stream.trim_to(number.try_into().unwrap());
+            assert!(outcome.is_ok() || self.is_disturbed(), "{outcome:?}");
+            let model = &mut self.streams.get_mut(&name).unwrap().shards[index];
             model.trimmable = model.trimmable.max(at);
             if let Ok(freed @ 1..) = outcome {
                 self.counts.trimmed_bytes += freed;
                 // Trimming syncs first, and what went is gone for good.
-                model.durable = model.records.len();
+                model.all_is_durable();
                 let mut reader = stream.reader(shard.id, Position::TrimHorizon).unwrap();
                 let Ok(oldest) = reader.next() else { return };
                 let oldest = oldest.map(|record| record.sequence_number().as_u128());
@@ -471,11 +525,12 @@ impl History {
     /// What a durable reader sees, and what is said to be durable, stays.
     fn look(&mut self, store: &Store) {
         let Some((name, stream)) = self.pick(store) else { return };
+        let disturbed = self.is_disturbed();
         for shard in stream.list_shards(ShardFilter::All) {
             let model = &mut self.streams.get_mut(&name).unwrap().shards[shard.id.as_u32() as usize];
             let options = ReaderOptions::new().level(ReadLevel::Durable);
             let Ok(mut reader) = stream.reader_with(shard.id, Position::TrimHorizon, options) else {
-                assert!(self.disk.is_off());
+                assert!(disturbed);
                 return;
             };
             let mut seen = 0;
@@ -487,7 +542,7 @@ impl History {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        assert!(self.disk.is_off(), "{error:?}");
+                        assert!(disturbed, "{error:?}");
                         return;
                     }
                 }

@@ -13,6 +13,8 @@
 //! a sync of its own. Two slots in two pages take turns, and the page that holds the last durable slot is never
 //! written: whatever a power cut leaves of the other one, this one stands.
 
+use std::ops::Range;
+
 use crate::sys::clock::Timestamp;
 
 pub(crate) const PAGE: usize = 4096;
@@ -34,6 +36,12 @@ const SLOT_CRC: usize = 88;
 const _: () = assert!(IDENTITY_LEN <= SLOT_OFFSET && SLOT_OFFSET + SLOT_LEN <= PAGE);
 const _: () = assert!(SLOT_LEN.is_multiple_of(8) && SLOT_OFFSET.is_multiple_of(8));
 const _: () = assert!(IDENTITY_CRC + 8 == IDENTITY_LEN && SLOT_CRC + 8 == SLOT_LEN);
+
+/// Where a page's slot lies in the file.
+pub(crate) fn slot_range(page: usize) -> Range<u64> {
+    let start = page * PAGE + SLOT_OFFSET;
+    start as u64..(start + SLOT_LEN) as u64
+}
 
 /// What binds a frame's checksum to its segment: derived from the segment's random id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::io;
 
 use parking_lot::Mutex;
 
-use crate::sys::storage::StorageFile;
+use crate::sys::storage::{StorageFile, write_again};
 
-use super::header::{PAGE, SLOT_OFFSET, Signature, Slot};
+use super::header::{Signature, Slot, slot_range};
 
 /// The two slots of a segment, which are written in turns, so that the one last made durable is never written over.
 ///
@@ -34,7 +34,7 @@ struct Last {
 /// What is known of the slot last written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// It was found in the file. A process that was killed may have written it, and not synced it.
+    /// It was found in the file. A process that was killed, or whose sync failed, may have written it, and not synced it.
     Found,
     /// No sync has followed.
     Written,
@@ -125,11 +125,16 @@ impl Last {
         self.standing = Standing::Written;
         change(&mut self.slot);
         self.slot.generation += 1;
-        let (bytes, offset) = (self.slot.encode(signature), (self.page * PAGE + SLOT_OFFSET) as u64);
-        self.attempt(|| file.write_all_at(&bytes, offset))
+        let (bytes, place) = (self.slot.encode(signature), slot_range(self.page));
+        self.attempt(|| file.write_all_at(&bytes, place.start))
     }
 
     fn sync(&mut self, file: &dyn StorageFile) -> io::Result<()> {
+        if self.standing == Standing::Found {
+            // A sync that has failed may have given it up.
+            let place = slot_range(self.page);
+            self.attempt(|| write_again(file, place))?;
+        }
         self.attempt(|| file.sync_data())?;
         self.standing = Standing::Durable;
         Ok(())
@@ -153,7 +158,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::log::header::{Identity, SLOT_LEN, SlotFact};
+    use crate::log::header::{Identity, PAGE, SLOT_LEN, SlotFact};
     use crate::sys::clock::Timestamp;
     use crate::sys::storage::Storage;
     use crate::testing::{Disk, Operation, Verdict};
@@ -166,7 +171,7 @@ mod tests {
     }
 
     fn slot_in(bytes: &[u8], page: usize) -> SlotFact {
-        let at = page * PAGE + SLOT_OFFSET;
+        let at = usize::try_from(slot_range(page).start).unwrap();
         Slot::decode(bytes[at..at + SLOT_LEN].try_into().unwrap(), signature())
     }
 

@@ -15,8 +15,8 @@ pub(super) struct FileImage {
     live: Live,
     durable: Vec<u8>,
     /// What the live image was when a sync failed: bytes that are the same now count as clean and are written by no
-    /// later sync.
-    given_up: Option<Vec<u8>>,
+    /// later sync, but for those that have been written since (`None`), be it with the same.
+    given_up: Vec<Option<u8>>,
 }
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ enum Live {
 impl FileImage {
     /// An empty file.
     pub(super) fn new() -> Self {
-        Self { live: Live::Bytes(Vec::new()), durable: Vec::new(), given_up: None }
+        Self { live: Live::Bytes(Vec::new()), durable: Vec::new(), given_up: Vec::new() }
     }
 
     /// A file that holds these bytes, durably.
@@ -41,7 +41,7 @@ impl FileImage {
         } else {
             Live::Bytes(bytes.clone())
         };
-        Ok(Self { live, durable: bytes, given_up: None })
+        Ok(Self { live, durable: bytes, given_up: Vec::new() })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -108,6 +108,7 @@ impl FileImage {
 
     pub(super) fn write(&mut self, offset: usize, buf: &[u8]) -> io::Result<()> {
         let end = offset + buf.len();
+        self.given_up.iter_mut().take(end).skip(offset).for_each(|byte| *byte = None);
         match &mut self.live {
             Live::Memory { memory, len } if end <= *len => {
                 let inside = memory.write(offset, buf);
@@ -137,22 +138,21 @@ impl FileImage {
     /// Everything live becomes durable, but for what an earlier failed sync gave up.
     pub(super) fn sync(&mut self) {
         let live = self.live();
-        match &self.given_up {
-            None => self.durable = live,
-            Some(given_up) => {
-                self.durable.resize(live.len(), 0);
-                for (index, (byte, durable)) in live.iter().zip(&mut self.durable).enumerate() {
-                    if given_up.get(index) != Some(byte) {
-                        *durable = *byte;
-                    }
-                }
+        if self.given_up.is_empty() {
+            self.durable = live;
+            return;
+        }
+        self.durable.resize(live.len(), 0);
+        for (index, (byte, durable)) in live.iter().zip(&mut self.durable).enumerate() {
+            if self.given_up.get(index) != Some(&Some(*byte)) {
+                *durable = *byte;
             }
         }
     }
 
     /// A sync has failed: the kernel takes the pages for clean.
     pub(super) fn give_up(&mut self) {
-        self.given_up = Some(self.live());
+        self.given_up = self.live().into_iter().map(Some).collect();
     }
 
     /// The file after a power cut: of each sector that is not durable, the old or the new bytes; of its length too.

@@ -79,7 +79,7 @@ pub enum Verdict {
     /// It is carried out.
     Proceed,
     /// It fails with an error of this kind and has no effect. A sync that fails so makes nothing durable, and the
-    /// unsynced bytes count as clean from then on, as on Linux: no later sync writes them.
+    /// unsynced bytes count as clean from then on, as on Linux: no later sync writes them, unless they are written again.
     Fail(io::ErrorKind),
     /// It is carried out after this time.
     Delay(Duration),

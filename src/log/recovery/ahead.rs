@@ -1,5 +1,6 @@
 //! Syncing the segments that recovery reads, beside it.
 
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -8,6 +9,7 @@ use std::thread::{self, ScopedJoinHandle};
 use crate::error::IoError;
 use crate::log::options::Context;
 use crate::sys::parallel;
+use crate::sys::storage::write_again;
 
 use super::{RecoverError, examine};
 
@@ -19,18 +21,24 @@ const AT_ONCE: usize = 2;
 #[derive(Debug)]
 pub(super) struct SyncOnce {
     path: PathBuf,
+    /// What may not be on disk although earlier syncs were asked to write it: one that has failed is told to one caller, and what it was
+    /// to write reads as if it had been.
+    doubtful: [Range<u64>; 2],
     outcome: OnceLock<Result<(), IoError>>,
 }
 
 impl SyncOnce {
-    pub(super) fn new(path: &Path) -> Arc<Self> {
-        Arc::new(Self { path: path.to_owned(), outcome: OnceLock::new() })
+    pub(super) fn new(path: &Path, doubtful: [Range<u64>; 2]) -> Arc<Self> {
+        Arc::new(Self { path: path.to_owned(), doubtful, outcome: OnceLock::new() })
     }
 
     /// Returns once what the file held before the first call is durable.
     pub(super) fn ensure(&self, context: &Context) -> Result<(), IoError> {
         let sync = || {
             let file = examine::open(context, &self.path)?;
+            for range in &self.doubtful {
+                write_again(&*file, range.clone()).map_err(IoError::context("write again", &self.path))?;
+            }
             file.sync_data().map_err(IoError::context("sync", &self.path))
         };
         self.outcome.get_or_init(sync).clone()

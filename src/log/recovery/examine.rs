@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use crate::error::IoError;
 use crate::log::frame::{FIXED_HEADER_LEN, FrameFault};
 use crate::log::header::{
-    HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState,
+    HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState, slot_range,
 };
 use crate::log::options::Context;
 use crate::log::scan::{self, Scan, Tail};
@@ -92,7 +92,6 @@ impl Found {
         header.truncate(read);
         let len = file.len().map_err(IoError::context("measure", &path))?;
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let synced = SyncOnce::new(&path);
 
         let (first, second) = header.split_at(PAGE.min(header.len()));
         // Either page will do; that both agree on a newer format is another matter than a flipped bit in one.
@@ -113,6 +112,7 @@ impl Found {
             let (slots, page) = (SlotFact::Blank, 1);
             let (base, first_frame) = (None, None);
             let identity = None;
+            let synced = SyncOnce::new(&path, [0..0, 0..0]);
             return Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame });
         };
         let signature = identity.signature();
@@ -130,6 +130,12 @@ impl Found {
             Some(_) => None,
             None => scan::first_sequence(&*file, signature).map_err(IoError::context("read", &path))?,
         };
+        let doubtful = match slots {
+            SlotFact::Valid(slot) if slot.state == SlotState::Sealed => [slot_range(page), 0..0],
+            SlotFact::Valid(slot) => [slot_range(page), slot.end..len as u64],
+            SlotFact::Blank | SlotFact::Damaged => [0..0, HEADER_LEN as u64..len as u64],
+        };
+        let synced = SyncOnce::new(&path, doubtful);
         let (identity, fault) = (Some(identity), None);
         Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame })
     }
