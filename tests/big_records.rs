@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 
 use riverbed::testing::{Disk, Operation, Verdict};
 use riverbed::{
-    Durability, Maintenance, Position, PutError, PutRecord, Store, StoreOptions, Stream, StreamOptions,
+    Durability, HashKey, Maintenance, Position, PutError, PutRecord, Store, StoreOptions, Stream,
+    StreamOptions,
 };
 
 const MIB: usize = 1024 * 1024;
@@ -124,6 +125,44 @@ fn every_length_around_the_end_of_a_segment() {
         put(&stream, &mut expected, bytes(len, 1), Vec::new(), Durability::Buffered);
         put(&stream, &mut expected, bytes(1, 2), Vec::new(), Durability::Immediate);
         let disk = disk.cut_power(1);
+        drop((store, stream));
+        let store = options(&disk).open("data").unwrap();
+        check(&store.open_stream("s").unwrap(), &expected);
+    }
+}
+
+/// Checksums are found while the data are copied from some length on, before that below it and where data are written to the file.
+#[test]
+fn every_record_has_its_checksum_however_it_got_there() {
+    let lengths = [0, 1, 200, 255, 256, 257, 319, 320, 1000, 4096, 16_383, 16_384, 65_537, 524_287, 524_288];
+    let options = |disk: &Disk| options(disk).segment_len(8 * MIB as u64, 8 * MIB as u64);
+    for faulted_in in [false, true] {
+        let disk = Disk::new();
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.create_stream("s", StreamOptions::new()).unwrap();
+        let mut expected = Expected::new();
+        if faulted_in {
+            // A while without a sync, after which pages are there before the writer is.
+            for _ in 0..64 {
+                put(&stream, &mut expected, bytes(32 * 1024, 1), Vec::new(), Durability::Buffered);
+                store.maintain();
+            }
+        }
+        for len in lengths {
+            for metadata in [0, 5, 300] {
+                let (data, metadata) = (bytes(len, 2), bytes(metadata, 3));
+                put(&stream, &mut expected, data.clone(), metadata.clone(), Durability::Buffered);
+                let elsewhere = HashKey::from(7);
+                let record = PutRecord::new("another key", &data).metadata(&metadata);
+                stream.put_record(&record.explicit_hash_key(elsewhere)).unwrap();
+                expected.push((data, metadata));
+                store.maintain();
+            }
+        }
+        check(&stream, &expected);
+        stream.sync().unwrap();
+        let report = options(&disk).verify("data").unwrap();
+        assert!(report.is_clean(), "{report:#?}");
         drop((store, stream));
         let store = options(&disk).open("data").unwrap();
         check(&store.open_stream("s").unwrap(), &expected);

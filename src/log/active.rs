@@ -155,9 +155,15 @@ impl Active {
         let mut next = sequence;
         for frame in frames {
             let room = self.plain_end.saturating_sub(self.writer.end());
-            if frame.len() > room
-                || !self.writer.append(&frame.header(signature, next, time), frame.key(), frame.data())
-            {
+            if frame.len() > room {
+                break;
+            }
+            let (key, data, known) = (frame.key(), frame.data(), frame.body_crc());
+            let Some((slot, body_crc)) = self.writer.reserve_written(Plain::HEADER_LEN, key, data, known)
+            else {
+                break;
+            };
+            if !slot.publish(&frame.header(body_crc, signature, next, time)) {
                 break;
             }
             next += 1;
@@ -223,7 +229,7 @@ impl Active {
         let len = draft.len(offset);
         let is_there = offset + len <= self.writer.region().populated();
         let file = if is_there { None } else { self.beyond_populated(place, draft) };
-        let written = match self.writer.reserve(len) {
+        let written = match self.writer.reserve(len, draft.header_len()) {
             Some(slot) => draft
                 .write(slot, signature, sequence, time, file.as_deref())
                 .map_err(IoError::context("write", self.segment.path()))?,

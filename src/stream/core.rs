@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::error::SyncError;
 use crate::log::append::Gate;
 use crate::log::durability::Durability;
-use crate::log::frame::{Draft, Kind, MAX_METADATA_LEN, MAX_RECORD_LEN, body_checksum};
+use crate::log::frame::{Draft, Kind, MAX_METADATA_LEN, MAX_RECORD_LEN, body_checksum, checksum_ahead};
 use crate::log::options::Context;
 use crate::log::shard_log::ShardLog;
 
@@ -61,7 +61,8 @@ impl StreamCore {
         check(record)?;
         let mut hash_key = None;
         let parts = [record.data];
-        let draft = draft(record, &parts, checksum(record));
+        let checksum = checksum_ahead(record.key.as_str().as_bytes(), record.metadata, record.data);
+        let draft = draft(record, &parts, checksum);
         loop {
             let map = self.shards.look();
             let shard = match map.open() {
@@ -176,7 +177,7 @@ pub(super) fn checksum(record: &PutRecord<'_>) -> u32 {
 }
 
 #[inline]
-pub(super) fn draft<'a>(record: &PutRecord<'a>, parts: &'a [&'a [u8]], body_crc: u32) -> Draft<'a> {
+pub(super) fn draft<'a>(record: &PutRecord<'a>, parts: &'a [&'a [u8]], body_crc: Option<u32>) -> Draft<'a> {
     Draft::new(
         Kind::RAW,
         record.key.as_str().as_bytes(),

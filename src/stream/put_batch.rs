@@ -120,7 +120,7 @@ impl<'r> Batch<'r> {
             rest = left;
             let Some(record) = self.records.get(item.index) else { continue };
             let parts = [record.data];
-            let draft = &core::draft(record, &parts, item.checksum);
+            let draft = &core::draft(record, &parts, Some(item.checksum));
             let outcome =
                 core::check_ordering(record, map, shard, session.next()).and_then(|()| match &refused {
                     Some(error) if self.on_refusal == OnRefusal::EndShard => Err(error.clone()),
@@ -154,7 +154,7 @@ impl<'r> Batch<'r> {
     #[inline]
     fn plain(&self, item: &Item) -> Option<Plain<'r>> {
         let record = self.records.get(item.index).filter(|_| item.plain)?;
-        Plain::new(record.key.as_str().as_bytes(), record.data, item.checksum)
+        Plain::new(record.key.as_str().as_bytes(), record.data, Some(item.checksum))
     }
 
     #[inline]

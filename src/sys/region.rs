@@ -26,6 +26,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 
+use super::crc;
 use super::mapping::Mapping;
 use super::published::{Extent, Published};
 
@@ -218,53 +219,56 @@ impl RegionWriter {
         self.region.capacity() - self.end
     }
 
-    /// Room for one frame of `len` bytes; `None` when it does not fit. The first four bytes are the frame's
-    /// length word and are left alone until [`Slot::publish`].
+    /// Room for one frame of `len` bytes; `None` when it does not fit. The first `header_len` are left to [`Slot::publish`].
     #[inline]
-    pub(crate) fn reserve(&mut self, len: usize) -> Option<Slot<'_>> {
+    pub(crate) fn reserve(&mut self, len: usize, header_len: usize) -> Option<Slot<'_>> {
         let padded = len.checked_next_multiple_of(FRAME_ALIGNMENT)?;
-        if len <= FRAME_ALIGNMENT || padded > self.remaining() {
+        if len <= FRAME_ALIGNMENT || header_len > len || padded > self.remaining() {
             return None;
         }
         let start = self.end;
         let next = start + padded;
         // SAFETY: `start + FRAME_ALIGNMENT < next <= capacity`.
         unsafe { self.clear_padding(next) };
-        Some(Slot { writer: self, start, cursor: start + LENGTH_WORD, limit: start + len, next })
+        let body = start + header_len;
+        Some(Slot { writer: self, start, body, cursor: body, limit: start + len, next })
     }
 
-    /// Appends and publishes a frame that is nothing but a header of so many bytes (the first four are its length word), a key and
-    /// data: what [`reserve`](Self::reserve), [`Slot::write`] of each and [`Slot::publish`] do, with one check for all of them.
-    /// Returns whether the frame fitted; nothing is written when it did not.
-    #[must_use]
-    #[inline]
-    pub(crate) fn append<const HEADER_LEN: usize>(
+    /// Room for one frame that is nothing but a header, a key and data, which are written already: what [`reserve`](Self::reserve) and
+    /// [`Slot::write`] of each do, with one check for all of them. Returns the checksum of key and data too, which is `checksum` if
+    /// it is known, and else computed while they are copied.
+    #[inline(always)]
+    pub(crate) fn reserve_written(
         &mut self,
-        header: &[u8; HEADER_LEN],
+        header_len: usize,
         key: &[u8],
         data: &[u8],
-    ) -> bool {
-        const { assert!(HEADER_LEN > FRAME_ALIGNMENT) };
-        let len = HEADER_LEN.saturating_add(key.len()).saturating_add(data.len());
+        checksum: Option<u32>,
+    ) -> Option<(Slot<'_>, u32)> {
+        let len = header_len.saturating_add(key.len()).saturating_add(data.len());
         let whole_words = self.remaining() & !(FRAME_ALIGNMENT - 1);
-        let Some((length_word, rest)) = header.split_first_chunk().filter(|_| len <= whole_words) else {
-            return false;
-        };
+        if header_len <= FRAME_ALIGNMENT || len > whole_words {
+            return None;
+        }
         let start = self.end;
-        let key_start = start + HEADER_LEN;
-        let data_start = key_start + key.len();
+        let body = start + header_len;
+        let data_start = body + key.len();
         let next = start + len.next_multiple_of(FRAME_ALIGNMENT);
         // SAFETY: `start + FRAME_ALIGNMENT < start + len <= next <= capacity`.
         unsafe { self.clear_padding(next) };
-        // SAFETY: `start + HEADER_LEN <= start + len <= capacity`.
-        unsafe { self.store(start + LENGTH_WORD, rest) };
-        // SAFETY: `key_start + key.len() == data_start <= start + len <= capacity`.
-        unsafe { self.store(key_start, key) };
-        // SAFETY: `data_start + data.len() == start + len <= capacity`.
-        unsafe { self.store(data_start, data) };
-        // SAFETY: `next <= capacity`, and all of the frame but its length word has been stored.
-        unsafe { self.publish(start, u32::from_le_bytes(*length_word), next) };
-        true
+        // SAFETY: `body + key.len() == data_start <= start + len <= capacity`.
+        unsafe { self.store(body, key) };
+        let checksum = match checksum {
+            Some(checksum) => {
+                // SAFETY: `data_start + data.len() == start + len <= capacity`.
+                unsafe { self.store(data_start, data) };
+                checksum
+            }
+            // SAFETY: as above.
+            None => unsafe { self.store_checksummed(data_start, data, crc::of(key)) },
+        };
+        let limit = start + len;
+        Some((Slot { writer: self, start, body, cursor: limit, limit, next }, checksum))
     }
 
     /// Stores bytes at an offset of the region.
@@ -281,6 +285,19 @@ impl RegionWriter {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target.as_ptr(), bytes.len()) };
     }
 
+    /// The same; returns the checksum of some bytes followed by these, where that of the first is `crc`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`store`](Self::store).
+    #[inline]
+    unsafe fn store_checksummed(&mut self, offset: usize, bytes: &[u8], crc: u32) -> u32 {
+        // SAFETY: the caller has seen to it that the offset stays inside the mapping.
+        let target = unsafe { self.region.base.add(offset) };
+        // SAFETY: as for `store`.
+        unsafe { crc::copy(crc, bytes, target.as_ptr()) }
+    }
+
     /// Has zeros in the last word of the frame that ends before `next`: its padding lies there. Whatever a slot that was dropped
     /// has left there goes; what the frame itself has there is written over this.
     ///
@@ -293,23 +310,30 @@ impl RegionWriter {
         unsafe { self.store(next - FRAME_ALIGNMENT, &[0; FRAME_ALIGNMENT]) };
     }
 
-    /// Stores the length word of the frame at `start` last, with `Release`, and moves the published end past the frame: from
-    /// here on every reader sees the frame, whole.
+    /// Stores the header of the frame at `start`, its length word last, with `Release`, and moves the published end past the frame:
+    /// from here on every reader sees the frame, whole. Returns whether the header has a length word.
     ///
     /// # Safety
     ///
-    /// `start` is the published end and `next` not above the capacity; what lies between them is initialised but for the length
-    /// word.
+    /// `start` is the published end and `next` not above the capacity; what lies between them has room for the header, and is
+    /// initialised behind it.
+    #[must_use]
     #[inline]
-    unsafe fn publish(&mut self, start: usize, length: u32, next: usize) {
+    unsafe fn publish(&mut self, start: usize, header: &[u8], next: usize) -> bool {
+        let Some((length, rest)) = header.split_first_chunk() else {
+            return false;
+        };
+        // SAFETY: the caller has seen to it that there is room.
+        unsafe { self.store(start + LENGTH_WORD, rest) };
         // SAFETY: `start < next <= capacity`, so the offset stays inside the mapping.
         let word = unsafe { self.region.base.add(start) };
         // SAFETY: frames start on 8-byte boundaries of a page-aligned mapping, so the word is aligned; it is
         // unpublished, and its other readers (of other processes) load it atomically.
         let word = unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) };
-        word.store(length.to_le(), Ordering::Release);
+        word.store(u32::from_ne_bytes(*length), Ordering::Release);
         self.end = next;
         self.region.published.publish(next);
+        true
     }
 }
 
@@ -367,6 +391,8 @@ const LENGTH_WORD: usize = size_of::<u32>();
 pub(crate) struct Slot<'a> {
     writer: &'a mut RegionWriter,
     start: usize,
+    /// Where the header ends.
+    body: usize,
     cursor: usize,
     limit: usize,
     next: usize,
@@ -383,17 +409,35 @@ impl Slot<'_> {
         self.limit - self.start
     }
 
-    /// Appends bytes to the frame. Returns whether they fitted; nothing is written when they do not.
+    /// Appends bytes to what is behind the header. Returns whether they fitted; nothing is written when they do not.
     #[must_use]
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
-        let Some(after) = self.cursor.checked_add(bytes.len()).filter(|&after| after <= self.limit) else {
+        let Some(after) = self.after(bytes) else {
             return false;
         };
         // SAFETY: `cursor <= after <= limit <= capacity`, and what is behind `start` is not published.
         unsafe { self.writer.store(self.cursor, bytes) };
         self.cursor = after;
         true
+    }
+
+    /// The same; makes `crc` the checksum of what it was that of followed by these bytes.
+    #[must_use]
+    pub(crate) fn write_checksummed(&mut self, bytes: &[u8], crc: &mut u32) -> bool {
+        let Some(after) = self.after(bytes) else {
+            return false;
+        };
+        // SAFETY: as in `write`.
+        *crc = unsafe { self.writer.store_checksummed(self.cursor, bytes, *crc) };
+        self.cursor = after;
+        true
+    }
+
+    /// Where these bytes end if they come next; `None` when they do not fit.
+    #[inline]
+    fn after(&self, bytes: &[u8]) -> Option<usize> {
+        self.cursor.checked_add(bytes.len()).filter(|&after| after <= self.limit)
     }
 
     /// As [`write`](Self::write), where `into_file` writes bytes to an offset of the mapped file. When it fails, some of them
@@ -403,7 +447,7 @@ impl Slot<'_> {
         bytes: &[u8],
         into_file: impl FnOnce(&[u8], u64) -> io::Result<()>,
     ) -> io::Result<bool> {
-        let Some(after) = self.cursor.checked_add(bytes.len()).filter(|&after| after <= self.limit) else {
+        let Some(after) = self.after(bytes) else {
             return Ok(false);
         };
         into_file(bytes, self.cursor as u64)?;
@@ -429,11 +473,14 @@ impl Slot<'_> {
         ZEROS.get(..missing).is_some_and(|zeros| self.write(zeros))
     }
 
-    /// Publishes the frame, whose length word this is.
+    /// Publishes the frame, of which this is the header: its length word first, which is stored last. Returns whether it is as long as
+    /// the room for it; nothing is visible when it is not.
+    #[must_use]
     #[inline]
-    pub(crate) fn publish(self, length: u32) {
+    pub(crate) fn publish(self, header: &[u8]) -> bool {
         // SAFETY: as `reserve` made it. A file's bytes are initialised from the start: what nobody wrote is zero.
-        unsafe { self.writer.publish(self.start, length, self.next) };
+        header.len() == self.body - self.start
+            && unsafe { self.writer.publish(self.start, header, self.next) }
     }
 }
 
@@ -447,6 +494,8 @@ mod tests {
     use crate::sys::storage::Access;
     use memmap2::MmapMut;
 
+    const LENGTH_13: [u8; 4] = [13, 0, 0, 0];
+
     fn region(len: usize) -> (Arc<Region>, RegionWriter) {
         let raw = memmap2::MmapRaw::from(MmapMut::map_anon(len).unwrap());
         Region::new(Mapping::of_memory(Arc::new(raw), Access::Write), 64, 64).unwrap()
@@ -455,11 +504,11 @@ mod tests {
     #[test]
     fn bytes_are_invisible_until_published_and_whole_afterwards() {
         let (region, mut writer) = region(4096);
-        let mut slot = writer.reserve(13).unwrap();
+        let mut slot = writer.reserve(13, 4).unwrap();
         assert!(slot.write(b"nine byte"));
         assert!(!slot.write(b"one too many"));
         assert_eq!(region.bytes(64..80), None);
-        slot.publish(13);
+        assert!(slot.publish(&LENGTH_13));
         assert_eq!(region.bytes(64..77).unwrap(), b"\x0d\0\0\0nine byte");
         assert_eq!(region.extent(), Extent { end: 80, closed: false });
         assert_eq!(region.bytes(60..70), None, "the header is never a slice");
@@ -469,19 +518,22 @@ mod tests {
     #[test]
     fn a_dropped_slot_leaves_its_room_to_the_next_frame() {
         let (region, mut writer) = region(4096);
-        let mut slot = writer.reserve(16).unwrap();
+        let mut slot = writer.reserve(16, 4).unwrap();
         assert!(slot.write(b"abandoned..."));
         let Slot { .. } = slot;
-        let mut slot = writer.reserve(13).unwrap();
+        let slot = writer.reserve(16, 6).unwrap();
+        assert!(!slot.publish(b"not 6"));
+        assert_eq!(region.bytes(64..80), None);
+        let mut slot = writer.reserve(13, 4).unwrap();
         assert!(slot.write(b"nine byte"));
-        slot.publish(13);
+        assert!(slot.publish(&LENGTH_13));
         assert_eq!(region.bytes(64..80).unwrap(), b"\x0d\0\0\0nine byte\0\0\0");
     }
 
     #[test]
     fn a_wiped_slot_leaves_zeros() {
         let (region, mut writer) = region(4096);
-        let mut slot = writer.reserve(40).unwrap();
+        let mut slot = writer.reserve(40, 4).unwrap();
         assert!(slot.write(b"stored"));
         // Half of it arrives.
         let refused = slot.write_through(b"written", |bytes, offset| {
@@ -490,17 +542,18 @@ mod tests {
         });
         assert!(refused.is_err());
         slot.wipe();
-        let slot = writer.reserve(40).unwrap();
-        slot.publish(40);
+        let slot = writer.reserve(40, 4).unwrap();
+        assert!(slot.publish(&[40, 0, 0, 0]));
         assert_eq!(region.bytes(68..104).unwrap(), [0; 36]);
     }
 
     #[test]
     fn reserve_refuses_what_does_not_fit() {
         let (_region, mut writer) = region(128);
-        assert!(writer.reserve(65).is_none());
-        assert!(writer.reserve(8).is_none(), "no frame is as short as that");
-        assert!(writer.reserve(usize::MAX).is_none());
-        assert!(writer.reserve(64).is_some());
+        assert!(writer.reserve(65, 4).is_none());
+        assert!(writer.reserve(8, 4).is_none(), "no frame is as short as that");
+        assert!(writer.reserve(usize::MAX, 4).is_none());
+        assert!(writer.reserve(63, 64).is_none(), "no room for the header");
+        assert!(writer.reserve(64, 4).is_some());
     }
 }

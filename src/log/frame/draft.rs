@@ -25,13 +25,24 @@ pub(crate) struct Draft<'a> {
     metadata: &'a [u8],
     data: &'a [&'a [u8]],
     data_len: usize,
-    body_crc: u32,
+    body_crc: Option<u32>,
     flags: u8,
     /// Bytes of header, key and metadata.
     front_len: usize,
 }
 
-/// The checksum of a frame's body, to be computed before any lock is taken.
+/// Data as long as this are written to the file more often than not: see [`LARGE`].
+const LONGEST_IN_ONE_PASS: usize = 512 * 1024;
+
+/// The checksum of a frame's body, computed before any lock is taken; `None` where it is better found while the data are copied, which
+/// then takes no longer than to copy them.
+#[inline(always)]
+pub(crate) fn checksum_ahead(key: &[u8], metadata: &[u8], data: &[u8]) -> Option<u32> {
+    let in_one_pass = data.len() < LONGEST_IN_ONE_PASS && crc::is_copied_in_one_pass(data.len());
+    (!in_one_pass).then(|| body_checksum(key, metadata, &[data]))
+}
+
+/// The checksum of a frame's body.
 #[inline(always)]
 pub(crate) fn body_checksum(key: &[u8], metadata: &[u8], data: &[&[u8]]) -> u32 {
     if let ([], [data]) = (metadata, data) {
@@ -42,7 +53,7 @@ pub(crate) fn body_checksum(key: &[u8], metadata: &[u8], data: &[&[u8]]) -> u32 
 }
 
 impl<'a> Draft<'a> {
-    /// A frame whose body has the checksum `body_crc`, see [`body_checksum`].
+    /// A frame whose body has the checksum `body_crc`, if that is known, see [`checksum_ahead`].
     ///
     /// The caller has checked `key`, `metadata` and `data` against their limits.
     #[inline]
@@ -52,7 +63,7 @@ impl<'a> Draft<'a> {
         explicit_hash_key: Option<u128>,
         metadata: &'a [u8],
         data: &'a [&'a [u8]],
-        body_crc: u32,
+        body_crc: Option<u32>,
     ) -> Self {
         debug_assert!(key.len() <= MAX_KEY_LEN && metadata.len() <= MAX_METADATA_LEN);
         let data_len = data.iter().map(|part| part.len()).sum();
@@ -88,7 +99,7 @@ impl<'a> Draft<'a> {
     ) -> Self {
         debug_assert!(rows.count > 0);
         let body_crc = body_checksum(key, metadata, data);
-        let draft = Self::new(Kind::ARROW, key, explicit_hash_key, metadata, data, body_crc);
+        let draft = Self::new(Kind::ARROW, key, explicit_hash_key, metadata, data, Some(body_crc));
         let flags = draft.flags | super::HAS_ROWS;
         let front_len = header_len(flags) + key.len() + metadata.len();
         Self { rows: Some(rows), flags, front_len, ..draft }
@@ -104,6 +115,12 @@ impl<'a> Draft<'a> {
     #[inline]
     pub(crate) fn row_count(&self) -> u64 {
         self.rows.map_or(1, |rows| u64::from(rows.count))
+    }
+
+    /// Bytes before the key.
+    #[inline]
+    pub(crate) fn header_len(&self) -> usize {
+        header_len(self.flags)
     }
 
     /// Bytes of key and data.
@@ -176,28 +193,20 @@ impl<'a> Draft<'a> {
         let (Ok(length), Ok(key_length)) = (u32::try_from(slot.len()), u16::try_from(self.key.len())) else {
             return Ok(false);
         };
-        let fixed = FixedHeader {
-            length,
-            crc: signature.into(),
-            sequence,
-            time: time.as_nanos(),
-            body_crc: self.body_crc,
-            key_length,
-            kind: self.kind.0,
-            flags: self.flags,
-        };
-        // The slot's first four bytes are the length, which `publish` writes last.
-        let header = self.full_header(fixed);
-        let mut fits = slot.write(header.as_slice().get(HEADER_CRC..).unwrap_or_default());
-        fits &= slot.write(self.key);
+        let mut body_crc = self.body_crc.unwrap_or_else(|| crc::of_two(self.key, self.metadata));
+        let mut fits = slot.write(self.key);
         fits &= slot.write(self.metadata);
         if self.rows.is_some() {
             fits &= slot.pad_to(self.data_start(slot.start()));
         }
         for part in self.data {
             fits &= match file.filter(|_| part.len() >= LARGE) {
+                None if self.body_crc.is_none() => slot.write_checksummed(part, &mut body_crc),
                 None => slot.write(part),
                 Some(file) => {
+                    if self.body_crc.is_none() {
+                        body_crc = crc::update(body_crc, part);
+                    }
                     match slot.write_through(part, |bytes, offset| file.write_all_at(bytes, offset)) {
                         Ok(fits) => fits,
                         Err(error) => {
@@ -208,9 +217,16 @@ impl<'a> Draft<'a> {
                 }
             };
         }
-        if fits {
-            slot.publish(length);
-        }
-        Ok(fits)
+        let fixed = FixedHeader {
+            length,
+            crc: signature.into(),
+            sequence,
+            time: time.as_nanos(),
+            body_crc,
+            key_length,
+            kind: self.kind.0,
+            flags: self.flags,
+        };
+        Ok(fits && slot.publish(self.full_header(fixed).as_slice()))
     }
 }

@@ -19,7 +19,7 @@
 //! * The header checksum covers everything up to the key, and the segment's signature stands in for the
 //!   checksum's own bytes while it is computed: a frame left over from another segment never passes. Because it
 //!   covers the body's checksum too, that one needs no signature, and can be computed before the segment is known.
-//! * The body checksum covers key, metadata and data.
+//! * The body checksum covers key, metadata and data. Where it is found while they are copied, the header is written after them.
 
 mod decode;
 mod draft;
@@ -31,7 +31,7 @@ use crate::sys::region::FRAME_ALIGNMENT;
 use super::header::Signature;
 
 pub(crate) use decode::{Check, Frame, FrameFault};
-pub(crate) use draft::{Draft, body_checksum};
+pub(crate) use draft::{Draft, body_checksum, checksum_ahead};
 pub(crate) use plain::Plain;
 
 /// Bytes of a frame header without its optional fields.

@@ -12,14 +12,17 @@ pub(crate) struct Plain<'a> {
     data: &'a [u8],
     length: u32,
     key_length: u16,
-    body_crc: u32,
+    body_crc: Option<u32>,
 }
 
 impl<'a> Plain<'a> {
-    /// A frame whose body has this checksum, see [`body_checksum`](super::body_checksum); `None` if key or data are longer than
-    /// that of a plain frame.
+    /// Bytes before the key.
+    pub(crate) const HEADER_LEN: usize = FIXED_HEADER_LEN;
+
+    /// A frame whose body has this checksum, if that is known, see [`checksum_ahead`](super::checksum_ahead); `None` if key or data are
+    /// longer than that of a plain frame.
     #[inline]
-    pub(crate) fn new(key: &'a [u8], data: &'a [u8], body_crc: u32) -> Option<Self> {
+    pub(crate) fn new(key: &'a [u8], data: &'a [u8], body_crc: Option<u32>) -> Option<Self> {
         let key_length = u16::try_from(key.len()).ok()?;
         if data.len() >= LARGE {
             return None;
@@ -44,10 +47,17 @@ impl<'a> Plain<'a> {
         self.data
     }
 
-    /// The header, checksum included.
+    /// The checksum of key and data, if it is known.
+    #[inline]
+    pub(crate) fn body_crc(&self) -> Option<u32> {
+        self.body_crc
+    }
+
+    /// The header, checksum included, where that of key and data is `body_crc`.
     #[inline(always)]
     pub(crate) fn header(
         &self,
+        body_crc: u32,
         signature: Signature,
         sequence: u64,
         time: Timestamp,
@@ -57,7 +67,7 @@ impl<'a> Plain<'a> {
             crc: 0,
             sequence,
             time: time.as_nanos(),
-            body_crc: self.body_crc,
+            body_crc,
             key_length: self.key_length,
             kind: Kind::RAW.0,
             flags: 0,

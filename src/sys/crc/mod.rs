@@ -10,16 +10,22 @@
 #[cfg(target_arch = "x86_64")]
 mod blocks;
 #[cfg(target_arch = "x86_64")]
+mod copy;
+#[cfg(target_arch = "x86_64")]
 mod level;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
 #[cfg(target_arch = "x86_64")]
 use level::Level;
+use std::ptr::copy_nonoverlapping;
 
 /// Up to here the folding of this module is faster. From here on four strands at a time, which `crc32fast` has, are.
 #[cfg(target_arch = "x86_64")]
 const LONGEST: usize = 191;
+/// From here on checksum and copy take less time in one pass than in two, and no more than the copy alone.
+#[cfg(target_arch = "x86_64")]
+const ONE_PASS: usize = 256;
 
 /// The checksum of some bytes followed by `bytes`, where that of the first is `crc`.
 #[inline]
@@ -63,6 +69,32 @@ pub(crate) fn of_two(first: &[u8], second: &[u8]) -> u32 {
         }
     }
     update(of(first), second)
+}
+
+/// Whether so many bytes are better checksummed while they are copied ([`copy`]), which takes about as long as to copy them.
+#[inline]
+pub(crate) fn is_copied_in_one_pass(len: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return len >= ONE_PASS && Level::of_processor() == Level::Wide;
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Copies `bytes` to `target`, and returns the checksum of some bytes followed by them, where that of the first is `crc`.
+///
+/// # Safety
+///
+/// `bytes` may be copied to `target` as by [`copy_nonoverlapping`].
+#[inline]
+pub(crate) unsafe fn copy(crc: u32, bytes: &[u8], target: *mut u8) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if is_copied_in_one_pass(bytes.len()) {
+        // SAFETY: as in `update`, and the caller's promise.
+        return unsafe { copy::copy(crc, bytes, target) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+    update(crc, bytes)
 }
 
 /// The checksum of 32 bytes, given as little-endian numbers.
@@ -117,22 +149,77 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_copy_in_one_pass_has_every_byte_and_no_other_and_its_checksum() {
+        const SPARE: usize = 64;
+        let mut random = fastrand::Rng::with_seed(4);
+        let source: Vec<u8> = (0..70_000).map(|_| random.u8(..)).collect();
+        let mut target = vec![0; SPARE + 70_000 + SPARE];
+        let lengths = (0..1100).chain([4095, 4096, 4097, 16_383, 65_535, 65_536, 65_599]);
+        for len in lengths {
+            for (from, to) in [(0, 0), (1, 7), (33, 1), (63, 63), (64, 39)] {
+                let bytes = &source[from..from + len];
+                let earlier = random.u32(..);
+                let mut expected = crc32fast::Hasher::new_with_initial(earlier);
+                expected.update(bytes);
+                let expected = expected.finalize();
+                let mut check = |copy: unsafe fn(u32, &[u8], *mut u8) -> u32| {
+                    let (before, rest) = target.split_at_mut(SPARE + to);
+                    let (copied, after) = rest.split_at_mut(len);
+                    let after = &mut after[..SPARE - to];
+                    before.fill(0xa5);
+                    copied.fill(!0);
+                    after.fill(0xa5);
+                    // SAFETY: they are as long as each other, and the processor has what the function is compiled for.
+                    let found = unsafe { copy(earlier, bytes, copied.as_mut_ptr()) };
+                    assert_eq!(found, expected, "{len} bytes from {from} behind {earlier:#x}");
+                    assert!(copied == bytes, "{len} bytes from {from} to {to}");
+                    let spared = before.iter().chain(&*after).all(|&byte| byte == 0xa5);
+                    assert!(spared, "{len} bytes to {to}: others were written to");
+                };
+                check(copy);
+                #[cfg(target_arch = "x86_64")]
+                if Level::of_processor() == Level::Wide {
+                    check(copy::copy);
+                }
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn memory_between_closed_pages(pages: usize) -> memmap2::MmapMut {
+        let mut memory = memmap2::MmapMut::map_anon(3 * pages).unwrap();
+        for closed in [0, 2 * pages] {
+            let first = memory[closed..].as_mut_ptr().cast();
+            // SAFETY: nothing refers to those pages.
+            unsafe { rustix::mm::mprotect(first, pages, rustix::mm::MprotectFlags::empty()) }.unwrap();
+        }
+        memory
+    }
+
     /// A load that is masked must not fail for what it does not read.
     #[test]
     #[cfg(target_os = "linux")]
     fn bytes_between_pages_that_may_not_be_read_have_a_checksum() {
         const PAGES: usize = 65536;
-        let mut memory = memmap2::MmapMut::map_anon(3 * PAGES).unwrap();
+        let mut memory = memory_between_closed_pages(PAGES);
         memory[PAGES..2 * PAGES].fill(7);
-        for closed in [0, 2 * PAGES] {
-            let first = memory[closed..].as_mut_ptr().cast();
-            // SAFETY: nothing refers to those pages.
-            unsafe { rustix::mm::mprotect(first, PAGES, rustix::mm::MprotectFlags::empty()) }.unwrap();
-        }
         for len in 0..200 {
             for bytes in [&memory[PAGES..PAGES + len], &memory[2 * PAGES - len..2 * PAGES]] {
                 assert_eq!(of(bytes), crc32fast::hash(&[7; 200][..len]));
                 assert_eq!(of_two(bytes, bytes), crc32fast::hash(&[7; 400][..2 * len]));
+            }
+        }
+        // Nor a store for what it does not write, at either end.
+        let mut other = memory_between_closed_pages(PAGES);
+        for len in 0..700 {
+            for (from, to) in [(PAGES, 2 * PAGES - len), (2 * PAGES - len, PAGES)] {
+                let (bytes, target) = (&memory[from..from + len], &mut other[to..to + len]);
+                target.fill(0);
+                // SAFETY: they are as long as each other.
+                let found = unsafe { copy(0, bytes, target.as_mut_ptr()) };
+                assert_eq!(found, crc32fast::hash(bytes));
+                assert!(target == bytes);
             }
         }
     }

@@ -18,16 +18,18 @@ use super::blocks::reduce;
 use super::{LONGEST, any_length};
 
 /// Bytes of a block, and of each of the four lanes that it has.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 const LANE: usize = 16;
 
 /// The polynomial, without its highest power, lowest power last.
 const POLYNOMIAL: u32 = 0xedb8_8320;
+/// The polynomial that is 1.
+pub(super) const ONE: u32 = 1 << 31;
 /// The truth table of "odd".
 const XOR: i32 = 0x96;
 
 /// By what a lane's two halves are multiplied to be moved up by this many bytes.
-static UP: [[i64; 2]; LONGEST + 1] = {
+pub(super) static UP: [[i64; 2]; LONGEST + 1] = {
     let mut table = [[0; 2]; LONGEST + 1];
     let mut len = 0;
     while len <= LONGEST {
@@ -61,7 +63,7 @@ const fn times_x(mut value: u32, power: usize) -> u32 {
 }
 
 /// This divided by `x^32`, modulo the polynomial.
-const fn by_x_32(mut value: u32) -> u32 {
+pub(super) const fn by_x_32(mut value: u32) -> u32 {
     let mut done = 0;
     while done < 32 {
         value = if value >> 31 == 1 { ((value ^ POLYNOMIAL) << 1) | 1 } else { value << 1 };
@@ -71,8 +73,7 @@ const fn by_x_32(mut value: u32) -> u32 {
 }
 
 /// As in [`UP`]: the halves are 64 bits apart, and a product of two numbers whose lowest power is last has it one bit too far up.
-const fn up(len: usize) -> [i64; 2] {
-    const ONE: u32 = 1 << 31;
+pub(super) const fn up(len: usize) -> [i64; 2] {
     let power = times_x(ONE, 8 * len);
     [(times_x(power, 32) as i64) << 1, (by_x_32(power) as i64) << 1]
 }
@@ -106,13 +107,15 @@ pub(super) fn of_two(first: &[u8], second: &[u8]) -> u32 {
 #[inline]
 fn fold(bytes: &[u8]) -> __m128i {
     let (first, blocks) = bytes.as_rchunks::<BLOCK>();
-    let [low, high] = const { up(BLOCK) };
-    let up_a_block = _mm512_broadcast_i32x4(_mm_set_epi64x(high, low));
-    let folded = blocks.iter().fold(load_first(first), |folded, block| {
-        // SAFETY: both types are 64 bytes of which every pattern is a value.
-        let block = unsafe { transmute::<[u8; BLOCK], __m512i>(*block) };
-        add_product(block, folded, up_a_block)
-    });
+    let up_a_block = factors(const { up(BLOCK) });
+    let folded = load_first(first);
+    merge(blocks.iter().fold(folded, |folded, block| add_product(load(block), folded, up_a_block)))
+}
+
+/// The four lanes of a block as one.
+#[target_feature(enable = "avx512f,avx512dq,vpclmulqdq")]
+#[inline]
+pub(super) fn merge(folded: __m512i) -> __m128i {
     // Each lane is moved up by as many as follow it, the last one by none.
     let [[a, b], [c, d], [e, f]] = const { [up(3 * LANE), up(2 * LANE), up(LANE)] };
     let last = _mm512_maskz_mov_epi64(0b1100_0000, folded);
@@ -121,10 +124,24 @@ fn fold(bytes: &[u8]) -> __m128i {
     _mm_xor_si128(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs))
 }
 
+/// By what each lane's two halves are multiplied.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn factors([low, high]: [i64; 2]) -> __m512i {
+    _mm512_broadcast_i32x4(_mm_set_epi64x(high, low))
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn load(block: &[u8; BLOCK]) -> __m512i {
+    // SAFETY: both types are 64 bytes of which every pattern is a value.
+    unsafe { transmute::<[u8; BLOCK], __m512i>(*block) }
+}
+
 /// `sum`, and the products of both halves of each lane.
 #[target_feature(enable = "avx512f,vpclmulqdq")]
 #[inline]
-fn add_product(sum: __m512i, lanes: __m512i, factors: __m512i) -> __m512i {
+pub(super) fn add_product(sum: __m512i, lanes: __m512i, factors: __m512i) -> __m512i {
     let low = _mm512_clmulepi64_epi128::<0x00>(lanes, factors);
     let high = _mm512_clmulepi64_epi128::<0x11>(lanes, factors);
     _mm512_ternarylogic_epi64::<XOR>(low, high, sum)
@@ -134,7 +151,7 @@ fn add_product(sum: __m512i, lanes: __m512i, factors: __m512i) -> __m512i {
 /// with a mask, would wait for whatever has just been stored there.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
 #[inline]
-fn load_first(bytes: &[u8]) -> __m512i {
+pub(super) fn load_first(bytes: &[u8]) -> __m512i {
     let missing = BLOCK - bytes.len().min(BLOCK);
     let missing = u32::try_from(missing).unwrap_or(u64::BITS);
     // SAFETY: only bytes whose bit is set are read, and those are the first ones: `bytes`.
