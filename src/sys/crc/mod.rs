@@ -72,11 +72,16 @@ pub(crate) fn of_two(first: &[u8], second: &[u8]) -> u32 {
 }
 
 /// Whether so many bytes are better checksummed while they are copied ([`copy`]), which takes about as long as to copy them.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn is_copied_in_one_pass(len: usize) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return len >= ONE_PASS && Level::of_processor() == Level::Wide;
-    #[cfg(not(target_arch = "x86_64"))]
+    len >= ONE_PASS && Level::of_processor() == Level::Wide
+}
+
+/// The same, for processors for which there is no such copy.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(crate) fn is_copied_in_one_pass(_len: usize) -> bool {
     false
 }
 
