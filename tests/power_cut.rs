@@ -144,6 +144,8 @@ struct History {
     written: u64,
     /// The process was killed, and the power has not been cut since.
     killed: bool,
+    /// A sync has failed, and the power has not been cut since.
+    given_up: bool,
     /// What was planned last.
     planned: Stop,
     /// Syncs that have failed in this process.
@@ -173,6 +175,7 @@ impl History {
             counts: Totals::default(),
             written: 0,
             killed: false,
+            given_up: false,
             planned: Stop::PowerCut,
             failed_syncs: Arc::default(),
             max_open_files: [0, 1, 2, 512][usize::try_from(seed % 4).unwrap()],
@@ -210,6 +213,7 @@ impl History {
     fn open(&mut self) -> Store {
         let mut stops = if self.rng.u32(0..3) == 0 { self.rng.u32(1..=2) } else { 0 };
         loop {
+            self.given_up |= self.failed_syncs.load(Ordering::Relaxed) > 0;
             self.failed_syncs = Arc::default();
             if stops > 0 {
                 let steps = self.rng.u64(0..40);
@@ -226,6 +230,7 @@ impl History {
                         let torn =
                             report.findings().filter(|(_, finding)| finding.row.letter() == 'D').count();
                         self.counts.torn_tails += torn as u64;
+                        self.given_up = false;
                         if std::mem::take(&mut self.killed) {
                             // Only the process died: everything that was acknowledged is there.
                             self.everything_is_durable();
@@ -241,6 +246,8 @@ impl History {
                 }
             }
             stops -= 1;
+            // What a failed sync has given up is in the memory of the process alone while it is written anew.
+            self.killed &= !self.given_up || self.planned != Stop::Kill;
             self.count_stop();
             self.counts.stops_during_recovery += 1;
             if self.disk.is_off() {
@@ -284,7 +291,8 @@ impl History {
         // What was not durable before is not yet durable now, unless the machine has gone on ever since.
         match self.planned {
             Stop::PowerCut => {
-                self.killed = false;
+                (self.killed, self.given_up) = (false, false);
+                self.failed_syncs = Arc::default();
                 self.counts.cuts += 1;
             }
             Stop::Kill => self.counts.kills += 1,

@@ -7,6 +7,7 @@ pub(crate) mod append;
 pub(crate) mod background;
 pub(crate) mod commit;
 pub(crate) mod cursor;
+pub(crate) mod doubt;
 pub(crate) mod durability;
 pub(crate) mod files;
 pub(crate) mod follow;

@@ -4,8 +4,9 @@ use std::io;
 
 use parking_lot::Mutex;
 
-use crate::sys::storage::{StorageFile, write_again};
+use crate::sys::storage::StorageFile;
 
+use super::doubt;
 use super::header::{Signature, Slot, slot_range};
 
 /// The two slots of a segment, which are written in turns, so that the one last made durable is never written over.
@@ -34,7 +35,7 @@ struct Last {
 /// What is known of the slot last written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// It was found in the file. A process that was killed, or whose sync failed, may have written it, and not synced it.
+    /// It was found in the file. A process that was killed may have written it, and not synced it.
     Found,
     /// No sync has followed.
     Written,
@@ -89,7 +90,7 @@ impl Slots {
         change: impl FnOnce(&mut Slot),
     ) -> io::Result<()> {
         let mut last = self.last.lock();
-        last.attempt(write_back)?;
+        last.attempt(file, write_back)?;
         last.sync(file)?;
         last.change(file, self.signature, change)
     }
@@ -126,26 +127,25 @@ impl Last {
         change(&mut self.slot);
         self.slot.generation += 1;
         let (bytes, place) = (self.slot.encode(signature), slot_range(self.page));
-        self.attempt(|| file.write_all_at(&bytes, place.start))
+        self.attempt(file, || file.write_all_at(&bytes, place.start))
     }
 
     fn sync(&mut self, file: &dyn StorageFile) -> io::Result<()> {
-        if self.standing == Standing::Found {
-            // A sync that has failed may have given it up.
-            let place = slot_range(self.page);
-            self.attempt(|| write_again(file, place))?;
-        }
-        self.attempt(|| file.sync_data())?;
+        self.attempt(file, || file.sync_data())?;
         self.standing = Standing::Durable;
         Ok(())
     }
 
     /// Does something that must not be done any more once it has failed.
-    fn attempt(&mut self, action: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    fn attempt(&mut self, file: &dyn StorageFile, action: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         if self.has_failed {
             return Err(io::Error::other("an earlier sync of this file has failed"));
         }
-        action().inspect_err(|_| self.has_failed = true)
+        action().inspect_err(|_| {
+            self.has_failed = true;
+            let free = if self.standing == Standing::Durable { 1 - self.page } else { self.page };
+            doubt::mark(file, free);
+        })
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::MmapOptions;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{Advice, FallocateFlags};
 
 use super::mapping::Mapping;
 use super::storage::{Access, Entry, Lock, Storage, StorageFile, write_zeros};
@@ -151,6 +153,11 @@ impl StorageFile for OsFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn forget(&self, range: Range<u64>) -> io::Result<()> {
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        Ok(rustix::fs::fadvise(&self.0, range.start, len, Advice::DontNeed)?)
     }
 
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping> {

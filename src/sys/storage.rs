@@ -71,6 +71,9 @@ pub(crate) trait StorageFile: Debug + Send + Sync {
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the file's bytes and length durable, those written through mappings included.
     fn sync_data(&self) -> io::Result<()>;
+    /// Has the system forget what it keeps in memory of these bytes and takes for written, so that they are read from the disk. What
+    /// is still to be written stays, and so do pages that are mapped.
+    fn forget(&self, range: Range<u64>) -> io::Result<()>;
     /// Maps bytes `0..len`, which must lie inside the file.
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping>;
 }
@@ -84,31 +87,6 @@ pub(crate) fn write_zeros(file: &dyn StorageFile, range: Range<u64>) -> io::Resu
         let len = usize::try_from(range.end - offset).unwrap_or(usize::MAX).min(PIECE.len());
         file.write_all_at(PIECE.get(..len).unwrap_or(&PIECE), offset)?;
         offset += len as u64;
-    }
-    Ok(())
-}
-
-/// Writes bytes again that are in the file as it reads. When a sync has failed, the system takes what it did not write for written:
-/// the file reads as if it were, later syncs leave it out, and a power cut takes it. What is written again is not left out.
-///
-/// Zeros before and behind other bytes are left as they are: room that nobody has used is not written.
-pub(crate) fn write_again(file: &dyn StorageFile, range: Range<u64>) -> io::Result<()> {
-    const PIECE: usize = 256 * 1024;
-    let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-    let mut piece = vec![0; len.min(PIECE)];
-    let mut offset = range.start;
-    while offset < range.end {
-        let wanted = usize::try_from(range.end - offset).unwrap_or(usize::MAX).min(piece.len());
-        let read = file.read_at(piece.get_mut(..wanted).unwrap_or_default(), offset)?;
-        if read == 0 {
-            break;
-        }
-        let bytes = piece.get(..read).unwrap_or_default();
-        let is_used = |byte: &u8| *byte != 0;
-        if let (Some(first), Some(last)) = (bytes.iter().position(is_used), bytes.iter().rposition(is_used)) {
-            file.write_all_at(bytes.get(first..=last).unwrap_or_default(), offset + first as u64)?;
-        }
-        offset += read as u64;
     }
     Ok(())
 }

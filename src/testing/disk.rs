@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -417,6 +418,13 @@ impl StorageFile for DiskFile {
                 Err(error)
             }
         }
+    }
+
+    fn forget(&self, range: Range<u64>) -> io::Result<()> {
+        self.begin(Operation::Forget)?;
+        let start = usize::try_from(range.start).map_err(io::Error::other)?;
+        self.image.lock().forget(start..usize::try_from(range.end).map_err(io::Error::other)?);
+        Ok(())
     }
 
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping> {

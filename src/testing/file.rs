@@ -1,6 +1,7 @@
 //! A file with two images.
 
 use std::io;
+use std::ops::Range;
 
 use crate::sys::memory::Memory;
 
@@ -15,8 +16,8 @@ pub(super) struct FileImage {
     live: Live,
     durable: Vec<u8>,
     /// What the live image was when a sync failed: bytes that are the same now count as clean and are written by no
-    /// later sync, but for those that have been written since (`None`), be it with the same.
-    given_up: Vec<Option<u8>>,
+    /// later sync.
+    given_up: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ enum Live {
 impl FileImage {
     /// An empty file.
     pub(super) fn new() -> Self {
-        Self { live: Live::Bytes(Vec::new()), durable: Vec::new(), given_up: Vec::new() }
+        Self { live: Live::Bytes(Vec::new()), durable: Vec::new(), given_up: None }
     }
 
     /// A file that holds these bytes, durably.
@@ -41,7 +42,7 @@ impl FileImage {
         } else {
             Live::Bytes(bytes.clone())
         };
-        Ok(Self { live, durable: bytes, given_up: Vec::new() })
+        Ok(Self { live, durable: bytes, given_up: None })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -108,7 +109,6 @@ impl FileImage {
 
     pub(super) fn write(&mut self, offset: usize, buf: &[u8]) -> io::Result<()> {
         let end = offset + buf.len();
-        self.given_up.iter_mut().take(end).skip(offset).for_each(|byte| *byte = None);
         match &mut self.live {
             Live::Memory { memory, len } if end <= *len => {
                 let inside = memory.write(offset, buf);
@@ -127,6 +127,23 @@ impl FileImage {
         Ok(())
     }
 
+    /// The system forgets what it takes for written: what an earlier failed sync gave up is gone. Pages that are mapped stay.
+    pub(super) fn forget(&mut self, range: Range<usize>) {
+        let Live::Memory { memory, .. } = &self.live else { return };
+        let Some(given_up) = self.given_up.as_mut().filter(|_| !memory.is_mapped()) else { return };
+        for index in range.start..range.end.min(given_up.len()) {
+            let (Some(given_up), Some(durable)) = (given_up.get_mut(index), self.durable.get(index)) else {
+                return;
+            };
+            let mut live = [0];
+            if memory.read(index, &mut live) && live == [*given_up] {
+                let inside = memory.write(index, &[*durable]);
+                debug_assert!(inside);
+                *given_up = *durable;
+            }
+        }
+    }
+
     /// The memory to map, once the file has its final length.
     pub(super) fn memory(&self) -> io::Result<&Memory> {
         match &self.live {
@@ -138,21 +155,22 @@ impl FileImage {
     /// Everything live becomes durable, but for what an earlier failed sync gave up.
     pub(super) fn sync(&mut self) {
         let live = self.live();
-        if self.given_up.is_empty() {
-            self.durable = live;
-            return;
-        }
-        self.durable.resize(live.len(), 0);
-        for (index, (byte, durable)) in live.iter().zip(&mut self.durable).enumerate() {
-            if self.given_up.get(index) != Some(&Some(*byte)) {
-                *durable = *byte;
+        match &self.given_up {
+            None => self.durable = live,
+            Some(given_up) => {
+                self.durable.resize(live.len(), 0);
+                for (index, (byte, durable)) in live.iter().zip(&mut self.durable).enumerate() {
+                    if given_up.get(index) != Some(byte) {
+                        *durable = *byte;
+                    }
+                }
             }
         }
     }
 
     /// A sync has failed: the kernel takes the pages for clean.
     pub(super) fn give_up(&mut self) {
-        self.given_up = self.live().into_iter().map(Some).collect();
+        self.given_up = Some(self.live());
     }
 
     /// The file after a power cut: of each sector that is not durable, the old or the new bytes; of its length too.

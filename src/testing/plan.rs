@@ -36,13 +36,15 @@ pub enum Operation {
     Write,
     /// Making a file's bytes durable.
     SyncData,
+    /// Having the system forget what it keeps in memory of a file and takes for written.
+    Forget,
     /// Mapping a file.
     Map,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::CreateDir,
         Self::CreateFile,
         Self::OpenFile,
@@ -56,6 +58,7 @@ impl Operation {
         Self::Read,
         Self::Write,
         Self::SyncData,
+        Self::Forget,
         Self::Map,
     ];
 }
@@ -79,7 +82,7 @@ pub enum Verdict {
     /// It is carried out.
     Proceed,
     /// It fails with an error of this kind and has no effect. A sync that fails so makes nothing durable, and the
-    /// unsynced bytes count as clean from then on, as on Linux: no later sync writes them, unless they are written again.
+    /// unsynced bytes count as clean from then on, as on Linux: no later sync writes them unless they change.
     Fail(io::ErrorKind),
     /// It is carried out after this time.
     Delay(Duration),

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, ScopedJoinHandle};
 
 use crate::error::IoError;
+use crate::log::doubt;
+use crate::log::header::SLOT_LEN;
 use crate::log::options::Context;
 use crate::sys::parallel;
-use crate::sys::storage::write_again;
 
 use super::{RecoverError, examine};
 
@@ -21,27 +22,46 @@ const AT_ONCE: usize = 2;
 #[derive(Debug)]
 pub(super) struct SyncOnce {
     path: PathBuf,
-    /// What may not be on disk although earlier syncs were asked to write it: one that has failed is told to one caller, and what it was
-    /// to write reads as if it had been.
-    doubtful: [Range<u64>; 2],
+    /// The header page in which it may be marked, should the sync fail.
+    page: usize,
+    doubt: Option<Doubt>,
     outcome: OnceLock<Result<(), IoError>>,
 }
 
+/// What of a marked file may not be on disk.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// The slot that counts.
+    pub(super) slot: Option<[u8; SLOT_LEN]>,
+    /// What was above the watermark.
+    pub(super) frames: Range<u64>,
+}
+
 impl SyncOnce {
-    pub(super) fn new(path: &Path, doubtful: [Range<u64>; 2]) -> Arc<Self> {
-        Arc::new(Self { path: path.to_owned(), doubtful, outcome: OnceLock::new() })
+    pub(super) fn new(path: &Path, page: usize, doubt: Option<Doubt>) -> Arc<Self> {
+        Arc::new(Self { path: path.to_owned(), page, doubt, outcome: OnceLock::new() })
     }
 
     /// Returns once what the file held before the first call is durable.
     pub(super) fn ensure(&self, context: &Context) -> Result<(), IoError> {
         let sync = || {
             let file = examine::open(context, &self.path)?;
-            for range in &self.doubtful {
-                write_again(&*file, range.clone()).map_err(IoError::context("write again", &self.path))?;
-            }
-            file.sync_data().map_err(IoError::context("sync", &self.path))
+            let synced = match &self.doubt {
+                Some(Doubt { slot, frames }) => {
+                    doubt::settle(&*file, slot.map(|slot| (self.page, slot)), frames.clone())
+                }
+                None => file.sync_data(),
+            };
+            synced
+                .inspect_err(|_| doubt::mark(&*file, self.page))
+                .map_err(IoError::context("sync", &self.path))
         };
         self.outcome.get_or_init(sync).clone()
+    }
+
+    /// Whether the file reads as what may not be on disk, until that has been ensured.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubt.is_some()
     }
 
     /// Whether that is so already.

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use crate::error::IoError;
+use crate::log::doubt;
 use crate::log::frame::{FIXED_HEADER_LEN, FrameFault};
 use crate::log::header::{
-    HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState, slot_range,
+    HEADER_LEN, Identity, IdentityFault, PAGE, SLOT_LEN, SLOT_OFFSET, Slot, SlotFact, SlotState,
 };
 use crate::log::options::Context;
 use crate::log::scan::{self, Scan, Tail};
@@ -16,7 +17,7 @@ use crate::sys::clock::Timestamp;
 use crate::sys::parallel;
 use crate::sys::storage::{Access, StorageFile};
 
-use super::ahead::SyncOnce;
+use super::ahead::{Doubt, SyncOnce};
 use super::table::SlotKind;
 use super::{RecoverError, Surroundings};
 
@@ -112,7 +113,7 @@ impl Found {
             let (slots, page) = (SlotFact::Blank, 1);
             let (base, first_frame) = (None, None);
             let identity = None;
-            let synced = SyncOnce::new(&path, [0..0, 0..0]);
+            let synced = SyncOnce::new(&path, page, None);
             return Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame });
         };
         let signature = identity.signature();
@@ -130,12 +131,16 @@ impl Found {
             Some(_) => None,
             None => scan::first_sequence(&*file, signature).map_err(IoError::context("read", &path))?,
         };
-        let doubtful = match slots {
-            SlotFact::Valid(slot) if slot.state == SlotState::Sealed => [slot_range(page), 0..0],
-            SlotFact::Valid(slot) => [slot_range(page), slot.end..len as u64],
-            SlotFact::Blank | SlotFact::Damaged => [0..0, HEADER_LEN as u64..len as u64],
-        };
-        let synced = SyncOnce::new(&path, doubtful);
+        let is_doubtful = doubt::is_marked(first) || doubt::is_marked(second);
+        let doubt = is_doubtful.then(|| match slots {
+            SlotFact::Valid(slot) => {
+                Doubt { slot: Some(slot.encode(signature)), frames: slot.end..len as u64 }
+            }
+            SlotFact::Blank | SlotFact::Damaged => {
+                Doubt { slot: None, frames: HEADER_LEN as u64..len as u64 }
+            }
+        });
+        let synced = SyncOnce::new(&path, page, doubt);
         let (identity, fault) = (Some(identity), None);
         Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame })
     }
@@ -211,7 +216,7 @@ impl Found {
         let by_recovery = |slot: Slot| slot.successor_base > slot.next || slot.frames == 0;
         let may_be_lost =
             |slot: Slot| slot.state == SlotState::Sealed && by_recovery(slot) && !around.later_durable;
-        if self.slot().is_some_and(may_be_lost) {
+        if self.slot().is_some_and(may_be_lost) || self.synced.is_doubtful() {
             self.synced.ensure(context)?;
         }
         let (extent, tail) = if settled || short {

@@ -1,0 +1,80 @@
+//! Doubt about a segment's file: a sync of it has failed, so that it may read as what is not on disk.
+//!
+//! The kernel tells one caller of a failed write, takes the pages for written, and keeps them: the next sync leaves them out and
+//! succeeds. So whoever is told marks the file, in its header. The mark need not be durable: it stays for as long as those pages do.
+//! Recovery has what is in a marked file written anew.
+
+use std::io;
+use std::ops::Range;
+
+use crate::sys::storage::StorageFile;
+
+use super::header::{HEADER_LEN, PAGE, SLOT_LEN, slot_range};
+
+/// Where the mark lies in a page of the header.
+const OFFSET: usize = 1024;
+const MARK: [u8; 8] = *b"UNSYNCED";
+/// How much is written anew at a time: what the kernel keeps together, at most, and forgets only as a whole. Should the process be killed in
+/// between, so much may go of what was not durable.
+const PIECE: usize = 2 * 1024 * 1024;
+
+/// Marks the file after a sync that has failed, in a page of its header that may be written.
+pub(crate) fn mark(file: &dyn StorageFile, page: usize) {
+    // The failure itself is what the caller tells of. A file that cannot be written any more is not opened by recovery either.
+    drop(file.write_all_at(&MARK, place(page)));
+}
+
+/// Whether a page of the header has the mark.
+pub(crate) fn is_marked(page: &[u8]) -> bool {
+    page.get(OFFSET..).is_some_and(|rest| rest.starts_with(&MARK))
+}
+
+/// Makes durable what a marked file reads as: the slot in this page, and the frames in this range. Takes the marks away.
+///
+/// To write the same bytes over pages that count as written is not enough: ext4 remembers with them that their blocks have been
+/// written, and leaves those out that it had only reserved. So it is made to forget the pages first.
+pub(crate) fn settle(
+    file: &dyn StorageFile,
+    slot: Option<(usize, [u8; SLOT_LEN])>,
+    frames: Range<u64>,
+) -> io::Result<()> {
+    // Pages that are still to be written are not forgotten.
+    file.sync_data()?;
+    write_anew(file, frames)?;
+    if let Some((page, bytes)) = slot {
+        let place = slot_range(page);
+        file.forget(place.clone())?;
+        file.write_all_at(&bytes, place.start)?;
+    }
+    for page in 0..HEADER_LEN / PAGE {
+        let mut found = MARK;
+        let read = file.read_at(&mut found, place(page))?;
+        if read == MARK.len() && found == MARK {
+            file.write_all_at(&[0; MARK.len()], place(page))?;
+        }
+    }
+    file.sync_data()
+}
+
+fn place(page: usize) -> u64 {
+    (page * PAGE + OFFSET) as u64
+}
+
+/// Zeros before and behind other bytes are left as they are: room that nobody has used is not written.
+fn write_anew(file: &dyn StorageFile, range: Range<u64>) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    let mut start = range.start - range.start % PIECE as u64;
+    while start < range.end {
+        let read = file.read_at(&mut piece, start)?;
+        let skipped = usize::try_from(range.start.saturating_sub(start)).unwrap_or(usize::MAX);
+        let bytes = piece.get(skipped..read).unwrap_or_default();
+        let is_used = |byte: &u8| *byte != 0;
+        if let (Some(first), Some(last)) = (bytes.iter().position(is_used), bytes.iter().rposition(is_used)) {
+            file.forget(start..start + PIECE as u64)?;
+            let place = start + (skipped + first) as u64;
+            file.write_all_at(bytes.get(first..=last).unwrap_or_default(), place)?;
+        }
+        start += PIECE as u64;
+    }
+    Ok(())
+}
