@@ -2,11 +2,8 @@
 //!
 //! Guards against believing the page cache, in which everything reads as if it had been written, as far as the simulated disk of
 //! `tests/failing_sync.rs` is like a real one. The disk is a loop device whose backing file is sparse, on a file system that is full.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, and says why it is skipped"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "it says why it is skipped")]
 
 #[path = "common/mount.rs"]
 mod mount;

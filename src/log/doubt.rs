@@ -14,8 +14,8 @@ use super::header::{HEADER_LEN, PAGE, SLOT_LEN, slot_range};
 /// Where the mark lies in a page of the header.
 const OFFSET: usize = 1024;
 const MARK: [u8; 8] = *b"UNSYNCED";
-/// How much is written anew at a time: what the kernel keeps together, at most, and forgets only as a whole. Should the process be killed in
-/// between, so much may go of what was not durable.
+/// How much is written anew at a time: as much as the kernel keeps in one piece, which it forgets only as a whole. Should the process
+/// be killed in between, so much may go of what was not durable.
 const PIECE: usize = 2 * 1024 * 1024;
 
 /// Marks the file after a sync that has failed, in a page of its header that may be written.
@@ -47,9 +47,9 @@ pub(crate) fn settle(
         file.write_all_at(&bytes, place.start)?;
     }
     for page in 0..HEADER_LEN / PAGE {
-        let mut found = MARK;
-        let read = file.read_at(&mut found, place(page))?;
-        if read == MARK.len() && found == MARK {
+        let mut found = [0; MARK.len()];
+        file.read_at(&mut found, place(page))?;
+        if found == MARK {
             file.write_all_at(&[0; MARK.len()], place(page))?;
         }
     }
