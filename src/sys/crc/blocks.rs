@@ -136,11 +136,18 @@ fn fold(block: __m128i) -> __m128i {
 /// The checksum that a block comes to.
 #[target_feature(enable = "pclmulqdq,sse4.1")]
 #[inline]
-pub(super) fn reduce(block: __m128i) -> u32 {
-    let low_32_bits = _mm_set_epi64x(0, 0xffff_ffff);
-    // 128 bits to 96, to 64, and by Barrett's method to 32.
+fn reduce(block: __m128i) -> u32 {
+    // 128 bits to 96.
     let folded = _mm_clmulepi64_si128::<0x10>(block, _mm_set_epi64x(K4, K3));
-    let block = _mm_xor_si128(_mm_srli_si128::<8>(block), folded);
+    reduce_96(_mm_xor_si128(_mm_srli_si128::<8>(block), folded))
+}
+
+/// The checksum that the first 96 bits of a block come to, the last 32 of which are behind all that is to be checksummed.
+#[target_feature(enable = "pclmulqdq,sse4.1")]
+#[inline]
+pub(super) fn reduce_96(block: __m128i) -> u32 {
+    let low_32_bits = _mm_set_epi64x(0, 0xffff_ffff);
+    // To 64, and by Barrett's method to 32.
     let folded = _mm_clmulepi64_si128::<0x00>(_mm_and_si128(block, low_32_bits), _mm_set_epi64x(0, K5));
     let block = _mm_xor_si128(_mm_srli_si128::<4>(block), folded);
     let p_u = _mm_set_epi64x(U, P);

@@ -8,8 +8,8 @@ use std::arch::x86_64::{
 use std::ptr::copy_nonoverlapping;
 
 use super::any_length;
-use super::blocks::reduce;
-use super::wide::{BLOCK, ONE, UP, add_product, by_x_32, factors, load, load_first, merge, up};
+use super::blocks::reduce_96;
+use super::wide::{BLOCK, HALF_LANE, ONE, UP, add_product, by_x_32, factors, load, load_first, merge, up};
 
 const STRANDS: usize = 4;
 const STEP: usize = STRANDS * BLOCK;
@@ -52,7 +52,7 @@ pub(super) unsafe fn copy(crc: u32, bytes: &[u8], target: *mut u8) -> u32 {
     // All but the tail is there already: to store a whole block is less than to find out how many of its bytes are not.
     // SAFETY: the last block ends where `bytes` does.
     unsafe { copy_block(last, target.wrapping_add(bytes.len() - BLOCK)) };
-    reduce(merge(add_product(load_first(tail), folded, factors(up_tail))))
+    reduce_96(merge::<HALF_LANE>(add_product(load_first(tail), folded, factors(up_tail))))
 }
 
 /// What stands for bytes of this checksum in front of others: what their bits come to, divided by the 32 powers of `x` that a checksum

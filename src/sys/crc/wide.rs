@@ -2,24 +2,27 @@
 //!
 //! Bytes are looked at from their end: the last block is whole, the first has zeros in front, which change nothing. A load with a mask
 //! reads no byte that is masked out, so nothing behind the bytes is touched. Of two runs the first is folded by itself and moved
-//! up by the length of the second, which a multiplication does.
+//! up by the length of the second, which a multiplication does. A product has 96 bits: when everything is multiplied at the end, and moved up by the 32
+//! bits by which a checksum is behind its bytes, nothing is left to do for the others of the 128 that a lane has.
 #![expect(clippy::indexing_slicing, reason = "the tables are filled while compiling, up to their lengths")]
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_clmulepi64_si128, _mm_maskz_expand_epi8, _mm_maskz_loadu_epi8, _mm_set_epi64x,
     _mm_xor_si128, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_xor_si256,
     _mm512_broadcast_i32x4, _mm512_castsi512_si256, _mm512_clmulepi64_epi128, _mm512_extracti64x4_epi64,
-    _mm512_maskz_expand_epi8, _mm512_maskz_loadu_epi8, _mm512_maskz_mov_epi64, _mm512_set_epi64,
+    _mm512_maskz_expand_epi8, _mm512_maskz_loadu_epi8, _mm512_set_epi64, _mm512_setzero_si512,
     _mm512_ternarylogic_epi64,
 };
 use std::mem::transmute;
 
-use super::blocks::reduce;
+use super::blocks::reduce_96;
 use super::{LONGEST, any_length};
 
 /// Bytes of a block, and of each of the four lanes that it has.
 pub(super) const BLOCK: usize = 64;
 const LANE: usize = 16;
+/// What is moved up by half a lane has the 96 bits, in its lane, that [`reduce_96`] takes.
+pub(super) const HALF_LANE: usize = LANE / 2;
 
 /// The polynomial, without its highest power, lowest power last.
 const POLYNOMIAL: u32 = 0xedb8_8320;
@@ -29,10 +32,10 @@ pub(super) const ONE: u32 = 1 << 31;
 const XOR: i32 = 0x96;
 
 /// By what a lane's two halves are multiplied to be moved up by this many bytes.
-pub(super) static UP: [[i64; 2]; LONGEST + 1] = {
-    let mut table = [[0; 2]; LONGEST + 1];
+pub(super) static UP: [[i64; 2]; LONGEST + HALF_LANE + 1] = {
+    let mut table = [[0; 2]; LONGEST + HALF_LANE + 1];
     let mut len = 0;
-    while len <= LONGEST {
+    while len < table.len() {
         table[len] = up(len);
         len += 1;
     }
@@ -82,7 +85,7 @@ pub(super) const fn up(len: usize) -> [i64; 2] {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi2,avx512vl,vpclmulqdq,pclmulqdq,sse4.1")]
 pub(super) fn of(bytes: &[u8]) -> u32 {
     match ONES.get(bytes.len()) {
-        Some(ones) => reduce(fold(bytes)) ^ ones,
+        Some(ones) => reduce_96(fold::<HALF_LANE>(bytes)) ^ ones,
         None => any_length(0, bytes),
     }
 }
@@ -90,36 +93,38 @@ pub(super) fn of(bytes: &[u8]) -> u32 {
 /// Of two runs of up to [`LONGEST`] bytes each, though any number will do.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi2,avx512vl,vpclmulqdq,pclmulqdq,sse4.1")]
 pub(super) fn of_two(first: &[u8], second: &[u8]) -> u32 {
-    let (Some(&[low, high]), Some(ones)) = (UP.get(second.len()), ONES.get(first.len() + second.len()))
+    let (Some(&[low, high]), Some(ones)) =
+        (UP.get(second.len() + HALF_LANE), ONES.get(first.len() + second.len()))
     else {
         return any_length(any_length(0, first), second);
     };
     let up = _mm_set_epi64x(high, low);
-    let folded = if first.len() <= LANE { load_lane(first) } else { fold(first) };
+    let folded = if first.len() <= LANE { load_lane(first) } else { fold::<0>(first) };
     let low = _mm_clmulepi64_si128::<0x00>(folded, up);
     let high = _mm_clmulepi64_si128::<0x11>(folded, up);
-    let folded = _mm_xor_si128(_mm_xor_si128(low, high), fold(second));
-    reduce(folded) ^ ones
+    let folded = _mm_xor_si128(_mm_xor_si128(low, high), fold::<HALF_LANE>(second));
+    reduce_96(folded) ^ ones
 }
 
-/// All of the bytes folded into a lane.
+/// All of the bytes folded into a lane, and moved up by so many.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi2,vpclmulqdq")]
 #[inline]
-fn fold(bytes: &[u8]) -> __m128i {
+fn fold<const BEHIND: usize>(bytes: &[u8]) -> __m128i {
     let (first, blocks) = bytes.as_rchunks::<BLOCK>();
     let up_a_block = factors(const { up(BLOCK) });
     let folded = load_first(first);
-    merge(blocks.iter().fold(folded, |folded, block| add_product(load(block), folded, up_a_block)))
+    merge::<BEHIND>(blocks.iter().fold(folded, |folded, block| add_product(load(block), folded, up_a_block)))
 }
 
-/// The four lanes of a block as one.
+/// The four lanes of a block as one, moved up by so many bytes.
 #[target_feature(enable = "avx512f,avx512dq,vpclmulqdq")]
 #[inline]
-pub(super) fn merge(folded: __m512i) -> __m128i {
-    // Each lane is moved up by as many as follow it, the last one by none.
-    let [[a, b], [c, d], [e, f]] = const { [up(3 * LANE), up(2 * LANE), up(LANE)] };
-    let last = _mm512_maskz_mov_epi64(0b1100_0000, folded);
-    let lanes = add_product(last, folded, _mm512_set_epi64(0, 0, f, e, d, c, b, a));
+pub(super) fn merge<const BEHIND: usize>(folded: __m512i) -> __m128i {
+    // Each lane is moved up by those that follow it too.
+    let [[a, b], [c, d], [e, f], [g, h]] =
+        const { [up(3 * LANE + BEHIND), up(2 * LANE + BEHIND), up(LANE + BEHIND), up(BEHIND)] };
+    let factors = _mm512_set_epi64(h, g, f, e, d, c, b, a);
+    let lanes = add_product(_mm512_setzero_si512(), folded, factors);
     let pairs = _mm256_xor_si256(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64::<1>(lanes));
     _mm_xor_si128(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs))
 }
