@@ -154,6 +154,10 @@ impl Active {
         let signature = self.segment.signature();
         let mut next = sequence;
         for frame in frames {
+            // One by itself would have nothing of it.
+            if next > sequence {
+                self.writer.fetch_ahead(frame.len());
+            }
             let room = self.plain_end.saturating_sub(self.writer.end());
             if frame.len() > room {
                 break;
