@@ -273,16 +273,22 @@ impl RegionWriter {
         Some((Slot { writer: self, start, body, cursor: limit, limit, next }, checksum))
     }
 
-    /// Has the processor fetch the lines that a frame of so many bytes takes, some frames ahead: those that come there are then stored
-    /// without waiting for memory.
+    /// Has the processor fetch the lines that a frame of so many bytes takes, or the first four of them, some way ahead of the
+    /// writer: what comes there is then stored without waiting for memory.
     #[inline]
     pub(crate) fn fetch_ahead(&self, len: usize) {
         #[cfg(target_arch = "x86_64")]
-        for line in (0..len).step_by(LINE) {
-            let ahead = self.region.base.as_ptr().wrapping_add(self.end + AHEAD + line);
-            // SAFETY: nothing is read or written, nor is there a fault, whatever is at that address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+        {
+            let ahead = self.region.base.as_ptr().wrapping_add(self.end + AHEAD);
+            let mut fetched = 0;
+            while fetched < len.min(4 * LINE) {
+                // SAFETY: nothing is read or written, nor is there a fault, whatever is at that address.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(fetched).cast()) };
+                fetched += LINE;
+            }
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = len;
     }
 
     /// Stores bytes at an offset of the region.

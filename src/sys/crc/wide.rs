@@ -2,8 +2,8 @@
 //!
 //! Bytes are looked at from their end: the last block is whole, the first has zeros in front, which change nothing. A load with a mask
 //! reads no byte that is masked out, so nothing behind the bytes is touched. Of two runs the first is folded by itself and moved
-//! up by the length of the second, which a multiplication does. A product has 96 bits: when everything is multiplied at the end, and moved up by the 32
-//! bits by which a checksum is behind its bytes, nothing is left to do for the others of the 128 that a lane has.
+//! up by the length of the second, which a multiplication does. A product has 96 bits. So where everything is multiplied last, that also moves it up by half
+//! a lane, and the first of the steps that reduce the 128 bits of a lane to a checksum has been made.
 #![expect(clippy::indexing_slicing, reason = "the tables are filled while compiling, up to their lengths")]
 
 use std::arch::x86_64::{
@@ -21,7 +21,7 @@ use super::{LONGEST, any_length};
 /// Bytes of a block, and of each of the four lanes that it has.
 pub(super) const BLOCK: usize = 64;
 const LANE: usize = 16;
-/// What is moved up by half a lane has the 96 bits, in its lane, that [`reduce_96`] takes.
+/// What is moved up by so much has its 96 bits where [`reduce_96`] takes them.
 pub(super) const HALF_LANE: usize = LANE / 2;
 
 /// The polynomial, without its highest power, lowest power last.
