@@ -15,9 +15,8 @@ const PAGE: usize = 4096;
 pub(super) struct FileImage {
     live: Live,
     durable: Vec<u8>,
-    /// What the live image was when a sync failed: bytes that are the same now count as clean and are written by no
-    /// later sync.
-    given_up: Option<Vec<u8>>,
+    /// Bytes that a failed sync did not write: as long as they stay the same they count as clean, and are written by no later one.
+    given_up: Vec<Option<u8>>,
 }
 
 #[derive(Debug)]
@@ -31,7 +30,7 @@ enum Live {
 impl FileImage {
     /// An empty file.
     pub(super) fn new() -> Self {
-        Self { live: Live::Bytes(Vec::new()), durable: Vec::new(), given_up: None }
+        Self { live: Live::Bytes(Vec::new()), durable: Vec::new(), given_up: Vec::new() }
     }
 
     /// A file that holds these bytes, durably.
@@ -42,7 +41,7 @@ impl FileImage {
         } else {
             Live::Bytes(bytes.clone())
         };
-        Ok(Self { live, durable: bytes, given_up: None })
+        Ok(Self { live, durable: bytes, given_up: Vec::new() })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -109,6 +108,9 @@ impl FileImage {
 
     pub(super) fn write(&mut self, offset: usize, buf: &[u8]) -> io::Result<()> {
         let end = offset + buf.len();
+        for (given_up, byte) in self.given_up.iter_mut().skip(offset).zip(buf) {
+            given_up.take_if(|given_up| given_up != byte);
+        }
         match &mut self.live {
             Live::Memory { memory, len } if end <= *len => {
                 let inside = memory.write(offset, buf);
@@ -130,16 +132,16 @@ impl FileImage {
     /// The system forgets what it takes for written: what an earlier failed sync gave up is gone. Pages that are mapped stay.
     pub(super) fn forget(&mut self, range: Range<usize>) {
         let Live::Memory { memory, .. } = &self.live else { return };
-        let Some(given_up) = self.given_up.as_mut().filter(|_| !memory.is_mapped()) else { return };
-        for index in range.start..range.end.min(given_up.len()) {
-            let (Some(given_up), Some(durable)) = (given_up.get_mut(index), self.durable.get(index)) else {
-                return;
-            };
+        if memory.is_mapped() {
+            return;
+        }
+        let bytes = self.given_up.iter_mut().zip(&self.durable).enumerate();
+        for (index, (given_up, durable)) in bytes.take(range.end).skip(range.start) {
             let mut live = [0];
-            if memory.read(index, &mut live) && live == [*given_up] {
+            if memory.read(index, &mut live) && *given_up == Some(live[0]) {
                 let inside = memory.write(index, &[*durable]);
                 debug_assert!(inside);
-                *given_up = *durable;
+                *given_up = None;
             }
         }
     }
@@ -155,22 +157,24 @@ impl FileImage {
     /// Everything live becomes durable, but for what an earlier failed sync gave up.
     pub(super) fn sync(&mut self) {
         let live = self.live();
-        match &self.given_up {
-            None => self.durable = live,
-            Some(given_up) => {
-                self.durable.resize(live.len(), 0);
-                for (index, (byte, durable)) in live.iter().zip(&mut self.durable).enumerate() {
-                    if given_up.get(index) != Some(byte) {
-                        *durable = *byte;
-                    }
-                }
+        if self.given_up.is_empty() {
+            self.durable = live;
+            return;
+        }
+        self.durable.resize(live.len(), 0);
+        self.given_up.resize(live.len(), None);
+        for ((live, durable), given_up) in live.into_iter().zip(&mut self.durable).zip(&mut self.given_up) {
+            if *given_up != Some(live) {
+                (*durable, *given_up) = (live, None);
             }
         }
     }
 
     /// A sync has failed: the kernel takes the pages for clean.
     pub(super) fn give_up(&mut self) {
-        self.given_up = Some(self.live());
+        let live = self.live().into_iter().enumerate();
+        self.given_up =
+            live.map(|(index, byte)| (self.durable.get(index) != Some(&byte)).then_some(byte)).collect();
     }
 
     /// The file after a power cut: of each sector that is not durable, the old or the new bytes; of its length too.
