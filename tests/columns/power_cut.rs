@@ -189,3 +189,50 @@ fn numbers_of_lost_rows_do_not_come_back_whatever_lies_behind() {
     }
     assert!(lost > 100 && stopped > 100, "{lost} lost something, {stopped} recoveries were stopped");
 }
+
+/// What a recovery has written when it is stopped must not say less than what it found: where a segment was sealed before it was
+/// known above which number, the next recovery would count from there.
+#[test]
+fn numbers_of_lost_rows_do_not_come_back_at_whichever_step_a_recovery_is_stopped() {
+    let options = |disk: &Disk| {
+        Store::options().storage(disk).maintenance(Maintenance::Manual).segment_len(64 * 1024, 64 * 1024)
+    };
+    let mut stopped = 0;
+    for seed in 0..200 {
+        let disk = Disk::new();
+        let store = options(&disk).open("data").unwrap();
+        let stream = store.create_stream("rows", StreamOptions::new()).unwrap();
+        put_nothing(&stream, 1, Durability::Immediate);
+        // The second begins a segment, since the one that was made for the first hands out no more numbers.
+        put_nothing(&stream, 5_000_000, Durability::Buffered);
+        let highest = put_nothing(&stream, 1, Durability::Buffered);
+        let found = disk.cut_power(seed);
+        drop((store, stream));
+        // Only where the segment of the many rows has lost them, and nothing is left of the next one.
+        let store = options(&found.duplicate().unwrap()).open("data").unwrap();
+        let report = store.recovery_report();
+        let findings: Vec<_> =
+            report.findings().map(|(_, it)| (it.row.letter(), it.recovered_records)).collect();
+        if !findings.ends_with(&[('C', 0), ('E', 0)]) {
+            continue;
+        }
+        stopped += 1;
+        for step in 0.. {
+            let disk = found.duplicate().unwrap();
+            disk.plan(move |call| if call.step >= step { Verdict::Kill } else { Verdict::Proceed });
+            drop(options(&disk).open("data"));
+            let finished = !disk.is_off();
+            let disk = disk.kill();
+
+            let store = options(&disk).open("data").unwrap();
+            let report = store.recovery_report();
+            assert!(!report.is_damaged(), "seed {seed}, step {step}: {report:#?}");
+            let given = put_nothing(&store.open_stream("rows").unwrap(), 1, Durability::Immediate);
+            assert!(given > highest, "seed {seed}, step {step}: {given} was given before: {report:#?}");
+            if finished {
+                break;
+            }
+        }
+    }
+    assert!(stopped > 2, "{stopped} histories");
+}
