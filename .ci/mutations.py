@@ -112,6 +112,8 @@ MUTATIONS = [
      "        let next = start + len.next_multiple_of(FRAME_ALIGNMENT);\n        self.region.published.publish(next);\n", "concurrent"),
     ("found-slot", "a slot that recovery has found is taken for durable", "src/log/slots.rs",
      "        let standing = if is_synced {", "        let standing = if true || is_synced {", "recovery_syncs"),
+    ("unwiped", "bytes of a record whose writing failed stay behind", "src/log/frame/draft.rs",
+     "                            slot.wipe();\n", "", "big_records"),
     ("believed-cache", "what a failed sync was to write is believed because it reads as written", "src/log/recovery/ahead.rs",
      "                    doubt::settle(&*file, slot.map(|slot| (self.page, slot)), frames.clone())",
      "                    doubt::settle(&*file, slot.map(|slot| (self.page, slot)), frames.end..frames.end)", "failing_sync"),

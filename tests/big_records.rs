@@ -192,7 +192,8 @@ fn one_that_cannot_be_written_leaves_nothing_behind() {
         Operation::Write => Verdict::Fail(ErrorKind::Other),
         _ => Verdict::Proceed,
     });
-    let refused = stream.put("k", bytes(40_000, 2));
+    let (metadata, data) = (bytes(3000, 4), bytes(40_000, 2));
+    let refused = stream.put_record(&PutRecord::new("k", &data).metadata(&metadata));
     assert!(matches!(refused, Err(PutError::Io(_))), "{refused:?}");
     check(&stream, &expected);
     disk.plan(|_| Verdict::Proceed);

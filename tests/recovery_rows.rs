@@ -174,6 +174,33 @@ fn d_a_torn_tail_is_cut_off_and_kept() {
     assert_eq!(before[FRAMES..], after[FRAMES..], "the bytes stay");
 }
 
+/// A process was killed while it stored a record: the header comes after the data.
+#[test]
+fn d_data_without_a_header_are_a_torn_tail() {
+    let headless = |bytes: &mut Vec<u8>| {
+        let at = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        let data = at.next_multiple_of(8) + 32;
+        bytes[data..data + 3000].fill(7);
+    };
+    let found = Found::with(Stop::Kill, &[NOW]);
+    found.change(0, headless);
+    let report = options().open(found.path()).unwrap().recovery_report().clone();
+    let (_, finding) = report.findings().next().unwrap();
+    assert_eq!((finding.row, finding.dropped_bytes), (RecoveryRow::TornTail, 3032));
+    assert!(finding.reason.contains("never published"), "{finding:?}");
+
+    // The slot that says that the segment is being written again is lost: the other one says that nothing follows.
+    let found = Found::with(Stop::Close, &[NOW]);
+    found.change(0, |bytes| {
+        headless(bytes);
+        let generation =
+            |page: usize| bytes[page * 4096 + SLOT..].first_chunk().copied().map(u64::from_le_bytes);
+        let older = usize::from(generation(0) > generation(1));
+        bytes[older * 4096 + SLOT + SUM] ^= 1;
+    });
+    assert_eq!(found.open(), (vec![(0, RecoveryRow::TornTail)], vec![1], 0));
+}
+
 #[test]
 fn e_never_used_is_removed() {
     let found = Found::with(Stop::KillPrepared, &[NOW; 3]);

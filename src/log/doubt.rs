@@ -9,19 +9,18 @@ use std::ops::Range;
 
 use crate::sys::storage::StorageFile;
 
-use super::header::{HEADER_LEN, PAGE, SLOT_LEN, slot_range};
+use super::header::{HEADER_LEN, PAGE, SLOT_LEN, SLOT_OFFSET};
 
 /// Where the mark lies in a page of the header.
 const OFFSET: usize = 1024;
 const MARK: [u8; 8] = *b"UNSYNCED";
-/// How much is written anew at a time: as much as the kernel keeps in one piece, which it forgets only as a whole. Should the process
-/// be killed in between, so much may go of what was not durable.
+/// How much is read and then written anew at a time: as much as the kernel keeps in one piece, at most. It drops that as a whole, and with it what
+/// has not been read yet.
 const PIECE: usize = 2 * 1024 * 1024;
 
 /// Marks the file after a sync that has failed, in a page of its header that may be written.
-pub(crate) fn mark(file: &dyn StorageFile, page: usize) {
-    // The failure itself is what the caller tells of. A file that cannot be written any more is not opened by recovery either.
-    drop(file.write_all_at(&MARK, place(page)));
+pub(crate) fn mark(file: &dyn StorageFile, page: usize) -> io::Result<()> {
+    file.write_all_at(&MARK, place(page))
 }
 
 /// Whether a page of the header has the mark.
@@ -32,20 +31,27 @@ pub(crate) fn is_marked(page: &[u8]) -> bool {
 /// Makes durable what a marked file reads as: the slot in this page, and the frames in this range. Takes the marks away.
 ///
 /// To write the same bytes over pages that count as written is not enough: ext4 remembers with them that their blocks have been
-/// written, and leaves those out that it had only reserved. So it is made to forget the pages first.
+/// written, and leaves those out of its journal that it had only reserved.
 pub(crate) fn settle(
     file: &dyn StorageFile,
     slot: Option<(usize, [u8; SLOT_LEN])>,
     frames: Range<u64>,
 ) -> io::Result<()> {
-    // Pages that are still to be written are not forgotten.
+    // What can still be written in the ordinary way is.
     file.sync_data()?;
     write_anew(file, frames)?;
-    if let Some((page, bytes)) = slot {
-        let place = slot_range(page);
-        file.forget(place.clone())?;
-        file.write_all_at(&bytes, place.start)?;
+    if let Some((page, slot)) = slot {
+        let mut bytes = [0; PAGE];
+        file.read_at(&mut bytes, (page * PAGE) as u64)?;
+        for (offset, part) in [(SLOT_OFFSET, &slot[..]), (OFFSET, &[0; MARK.len()])] {
+            if let Some(target) = bytes.get_mut(offset..offset + part.len()) {
+                target.copy_from_slice(part);
+            }
+        }
+        file.write_anew(&bytes, (page * PAGE) as u64)?;
     }
+    file.sync_data()?;
+    // Not before, as a mark may be beside the slot that was the last durable one.
     for page in 0..HEADER_LEN / PAGE {
         let mut found = [0; MARK.len()];
         file.read_at(&mut found, place(page))?;
@@ -53,26 +59,28 @@ pub(crate) fn settle(
             file.write_all_at(&[0; MARK.len()], place(page))?;
         }
     }
-    file.sync_data()
+    Ok(())
 }
 
 fn place(page: usize) -> u64 {
     (page * PAGE + OFFSET) as u64
 }
 
-/// Zeros before and behind other bytes are left as they are: room that nobody has used is not written.
+/// Whole pages, but for zeros before and behind other bytes: room that nobody has used is not written.
 fn write_anew(file: &dyn StorageFile, range: Range<u64>) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
+    let from = range.start - range.start % PAGE as u64;
     let mut start = range.start - range.start % PIECE as u64;
     while start < range.end {
         let read = file.read_at(&mut piece, start)?;
-        let skipped = usize::try_from(range.start.saturating_sub(start)).unwrap_or(usize::MAX);
+        let skipped = usize::try_from(from.saturating_sub(start)).unwrap_or(usize::MAX);
         let bytes = piece.get(skipped..read).unwrap_or_default();
         let is_used = |byte: &u8| *byte != 0;
         if let (Some(first), Some(last)) = (bytes.iter().position(is_used), bytes.iter().rposition(is_used)) {
-            file.forget(start..start + PIECE as u64)?;
-            let place = start + (skipped + first) as u64;
-            file.write_all_at(bytes.get(first..=last).unwrap_or_default(), place)?;
+            let first = first - first % PAGE;
+            let behind = bytes.len().min((last + 1).next_multiple_of(PAGE));
+            let offset = start + (skipped + first) as u64;
+            file.write_anew(bytes.get(first..behind).unwrap_or_default(), offset)?;
         }
         start += PIECE as u64;
     }

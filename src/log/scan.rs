@@ -64,6 +64,11 @@ pub(crate) fn scan(
         }
     };
     let bytes = window.last_nonzero_from(extent.end)?;
+    // Data are stored before their header.
+    let fault = match fault {
+        FrameFault::NeverWritten if bytes > 0 => FrameFault::Unpublished,
+        fault => fault,
+    };
     Ok(Scan { extent, tail: Tail { fault, bytes } })
 }
 

@@ -30,6 +30,8 @@ struct Last {
     /// A sync or a write has failed. The system tells one caller of that, and takes what was not written for written: the
     /// next sync would succeed.
     has_failed: bool,
+    /// The file says so.
+    is_marked: bool,
 }
 
 /// What is known of the slot last written.
@@ -56,7 +58,10 @@ impl Slots {
     }
 
     fn new(signature: Signature, slot: Slot, page: usize, standing: Standing) -> Self {
-        Self { signature, last: Mutex::new(Last { slot, page, standing, has_failed: false }) }
+        Self {
+            signature,
+            last: Mutex::new(Last { slot, page, standing, has_failed: false, is_marked: false }),
+        }
     }
 
     /// The slot last written.
@@ -139,13 +144,19 @@ impl Last {
     /// Does something that must not be done any more once it has failed.
     fn attempt(&mut self, file: &dyn StorageFile, action: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         if self.has_failed {
+            self.mark(file);
             return Err(io::Error::other("an earlier sync of this file has failed"));
         }
         action().inspect_err(|_| {
             self.has_failed = true;
-            let free = if self.standing == Standing::Durable { 1 - self.page } else { self.page };
-            doubt::mark(file, free);
+            self.mark(file);
         })
+    }
+
+    /// Marks the file, if that has not been done. Where it fails, the next attempt does it again.
+    fn mark(&mut self, file: &dyn StorageFile) {
+        let free = if self.standing == Standing::Durable { 1 - self.page } else { self.page };
+        self.is_marked = self.is_marked || doubt::mark(file, free).is_ok();
     }
 }
 

@@ -22,11 +22,6 @@ impl Memory {
         Ok(Self { raw: Arc::new(MmapRaw::from(MmapMut::map_anon(len.max(1))?)) })
     }
 
-    /// Whether anybody maps it.
-    pub(crate) fn is_mapped(&self) -> bool {
-        Arc::strong_count(&self.raw) > 1
-    }
-
     pub(crate) fn map(&self, access: Access) -> Mapping {
         Mapping::of_memory(Arc::clone(&self.raw), access)
     }

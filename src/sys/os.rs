@@ -3,13 +3,12 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
 use std::num::NonZeroU64;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::MmapOptions;
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::{Advice, FallocateFlags, OFlags};
 
 use super::mapping::Mapping;
 use super::storage::{Access, Entry, Lock, Storage, StorageFile, write_zeros};
@@ -116,6 +115,24 @@ impl Drop for Held {
 #[derive(Debug)]
 struct OsFile(File);
 
+impl OsFile {
+    /// Writes past the page cache, which some file systems refuse, and all refuse what is not aligned. Nobody else uses this opening of
+    /// the file meanwhile.
+    fn write_direct(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        const ALIGNMENT: usize = 4096;
+        let mut aligned = vec![0; buf.len() + ALIGNMENT];
+        let start = aligned.as_ptr().align_offset(ALIGNMENT);
+        let aligned = aligned.get_mut(start..).and_then(|rest| rest.get_mut(..buf.len()));
+        let aligned = aligned.ok_or(io::ErrorKind::InvalidInput)?;
+        aligned.copy_from_slice(buf);
+        let flags = rustix::fs::fcntl_getfl(&self.0)?;
+        rustix::fs::fcntl_setfl(&self.0, flags | OFlags::DIRECT)?;
+        let written = self.0.write_all_at(aligned, offset);
+        rustix::fs::fcntl_setfl(&self.0, flags)?;
+        written
+    }
+}
+
 impl StorageFile for OsFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
@@ -155,9 +172,15 @@ impl StorageFile for OsFile {
         self.0.sync_data()
     }
 
-    fn forget(&self, range: Range<u64>) -> io::Result<()> {
-        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
-        Ok(rustix::fs::fadvise(&self.0, range.start, len, Advice::DontNeed)?)
+    fn write_anew(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        // Past the page cache, whose pages are dropped, also where they are mapped.
+        match self.write_direct(buf, offset) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
+            written => return written,
+        }
+        rustix::fs::fadvise(&self.0, offset, NonZeroU64::new(buf.len() as u64), Advice::DontNeed)?;
+        self.write_all_at(buf, offset)
     }
 
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping> {

@@ -71,9 +71,9 @@ pub(crate) trait StorageFile: Debug + Send + Sync {
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the file's bytes and length durable, those written through mappings included.
     fn sync_data(&self) -> io::Result<()>;
-    /// Has the system forget what it keeps in memory of these bytes and takes for written, so that they are read from the disk. What
-    /// is still to be written stays, and so do pages that are mapped.
-    fn forget(&self, range: Range<u64>) -> io::Result<()>;
+    /// As [`write_all_at`](Self::write_all_at), so that the next sync has these bytes on disk also where the system takes what is there
+    /// for written because an earlier sync has failed. Whole pages, where that is possible.
+    fn write_anew(&self, buf: &[u8], offset: u64) -> io::Result<()>;
     /// Maps bytes `0..len`, which must lie inside the file.
     fn map(&self, len: usize, access: Access) -> io::Result<Mapping>;
 }

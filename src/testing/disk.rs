@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -420,10 +419,9 @@ impl StorageFile for DiskFile {
         }
     }
 
-    fn forget(&self, range: Range<u64>) -> io::Result<()> {
-        self.begin(Operation::Forget)?;
-        let start = usize::try_from(range.start).map_err(io::Error::other)?;
-        self.image.lock().forget(start..usize::try_from(range.end).map_err(io::Error::other)?);
+    fn write_anew(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(buf, offset)?;
+        self.image.lock().take_for_dirty(usize::try_from(offset).map_err(io::Error::other)?, buf.len());
         Ok(())
     }
 

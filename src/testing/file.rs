@@ -1,7 +1,6 @@
 //! A file with two images.
 
 use std::io;
-use std::ops::Range;
 
 use crate::sys::memory::Memory;
 
@@ -129,21 +128,9 @@ impl FileImage {
         Ok(())
     }
 
-    /// The system forgets what it takes for written: what an earlier failed sync gave up is gone. Pages that are mapped stay.
-    pub(super) fn forget(&mut self, range: Range<usize>) {
-        let Live::Memory { memory, .. } = &self.live else { return };
-        if memory.is_mapped() {
-            return;
-        }
-        let bytes = self.given_up.iter_mut().zip(&self.durable).enumerate();
-        for (index, (given_up, durable)) in bytes.take(range.end).skip(range.start) {
-            let mut live = [0];
-            if memory.read(index, &mut live) && *given_up == Some(live[0]) {
-                let inside = memory.write(index, &[*durable]);
-                debug_assert!(inside);
-                *given_up = None;
-            }
-        }
+    /// The next sync writes these bytes, whatever became of earlier ones.
+    pub(super) fn take_for_dirty(&mut self, offset: usize, len: usize) {
+        self.given_up.iter_mut().skip(offset).take(len).for_each(|byte| *byte = None);
     }
 
     /// The memory to map, once the file has its final length.

@@ -36,15 +36,13 @@ pub enum Operation {
     Write,
     /// Making a file's bytes durable.
     SyncData,
-    /// Having the system forget what it keeps in memory of a file and takes for written.
-    Forget,
     /// Mapping a file.
     Map,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::CreateDir,
         Self::CreateFile,
         Self::OpenFile,
@@ -58,7 +56,6 @@ impl Operation {
         Self::Read,
         Self::Write,
         Self::SyncData,
-        Self::Forget,
         Self::Map,
     ];
 }

@@ -17,7 +17,7 @@ pub(crate) enum FrameFault {
     /// All zeros: nothing was ever written here.
     #[error("never written")]
     NeverWritten,
-    /// The length word is zero, but other header bytes are not.
+    /// The length word is zero, but other header bytes are not, or bytes follow.
     #[error("a frame whose length was never published")]
     Unpublished,
     /// Fewer bytes are left than a header or the frame takes.

@@ -38,7 +38,8 @@ const LONGEST_IN_ONE_PASS: usize = 512 * 1024;
 /// then takes no longer than to copy them.
 #[inline(always)]
 pub(crate) fn checksum_ahead(key: &[u8], metadata: &[u8], data: &[u8]) -> Option<u32> {
-    let in_one_pass = data.len() < LONGEST_IN_ONE_PASS && crc::is_copied_in_one_pass(data.len());
+    let in_one_pass =
+        metadata.is_empty() && data.len() < LONGEST_IN_ONE_PASS && crc::is_copied_in_one_pass(data.len());
     (!in_one_pass).then(|| body_checksum(key, metadata, &[data]))
 }
 

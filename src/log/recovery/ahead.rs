@@ -52,9 +52,10 @@ impl SyncOnce {
                 }
                 None => file.sync_data(),
             };
-            synced
-                .inspect_err(|_| doubt::mark(&*file, self.page))
-                .map_err(IoError::context("sync", &self.path))
+            synced.map_err(|error| match doubt::mark(&*file, self.page) {
+                Ok(()) => IoError::new("sync", &self.path, error),
+                Err(_) => IoError::new("sync, and mark as unsynced,", &self.path, error),
+            })
         };
         self.outcome.get_or_init(sync).clone()
     }

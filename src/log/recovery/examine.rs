@@ -37,6 +37,8 @@ pub(super) struct Found {
     /// Why there is no identity.
     pub(super) fault: Option<IdentityFault>,
     slots: SlotFact,
+    /// Either slot is damaged, and may have been the newer one.
+    has_damaged_slot: bool,
     /// The header page with the slot that counts.
     page: usize,
     /// The first record's number, by the slot.
@@ -112,9 +114,21 @@ impl Found {
             let fault = identity.err();
             let (slots, page) = (SlotFact::Blank, 1);
             let (base, first_frame) = (None, None);
-            let identity = None;
+            let (identity, has_damaged_slot) = (None, true);
             let synced = SyncOnce::new(&path, page, None);
-            return Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame });
+            return Ok(Self {
+                ordinal,
+                path,
+                synced,
+                len,
+                identity,
+                fault,
+                slots,
+                has_damaged_slot,
+                page,
+                base,
+                first_frame,
+            });
         };
         let signature = identity.signature();
         let slot_in =
@@ -122,7 +136,9 @@ impl Found {
                 Some(bytes) => Slot::decode(bytes, signature),
                 None => SlotFact::Damaged,
             };
-        let (slots, page) = SlotFact::combine([slot_in(first), slot_in(second)]);
+        let both = [slot_in(first), slot_in(second)];
+        let has_damaged_slot = both.contains(&SlotFact::Damaged);
+        let (slots, page) = SlotFact::combine(both);
         let base = match slots {
             SlotFact::Valid(slot) => Some(slot.base),
             SlotFact::Blank | SlotFact::Damaged => None,
@@ -142,7 +158,19 @@ impl Found {
         });
         let synced = SyncOnce::new(&path, page, doubt);
         let (identity, fault) = (Some(identity), None);
-        Ok(Self { ordinal, path, synced, len, identity, fault, slots, page, base, first_frame })
+        Ok(Self {
+            ordinal,
+            path,
+            synced,
+            len,
+            identity,
+            fault,
+            slots,
+            has_damaged_slot,
+            page,
+            base,
+            first_frame,
+        })
     }
 
     pub(super) fn slot(&self) -> Option<Slot> {
@@ -202,11 +230,16 @@ impl Found {
         let short = self.is_short();
         let full_len = usize::try_from(identity.capacity).unwrap_or(usize::MAX);
         let missing = full_len.saturating_sub(self.len);
-        // Appends cannot go on in a file that was cut.
-        let kind = if kind == SlotKind::Clean && missing > 0 { SlotKind::Open } else { kind };
+        // Appends cannot go on in a file that was cut. In one of which a sync has failed they do not: what more it gave up is not known.
+        let is_whole = missing == 0 && !self.synced.is_doubtful();
+        let kind = if kind == SlotKind::Clean && !is_whole { SlotKind::Open } else { kind };
         let settled = match kind {
             SlotKind::Sealed => true,
-            SlotKind::Clean => around.last && !short && self.is_blank_at(context, start.end)?,
+            SlotKind::Clean => {
+                // Of a frame that was being stored there may be all but the header.
+                let is_newest = !self.has_damaged_slot;
+                around.last && !short && is_newest && self.is_blank_at(context, start.end)?
+            }
             SlotKind::Blank | SlotKind::Open | SlotKind::Damaged => false,
         };
         let failed = |action| IoError::context(action, &self.path);
