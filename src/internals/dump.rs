@@ -214,7 +214,7 @@ impl SegmentDump {
         let next = scan::find_frame(&*self.file, signature, offset + FRAME_ALIGNMENT, self.len)?;
         let end =
             next.map_or((offset + used).next_multiple_of(FRAME_ALIGNMENT).min(self.len), |(next, _, _)| next);
-        // Zeros in front of other bytes were written by nobody, either.
+        // Those of a header that was not stored yet, or of bytes that were never written.
         let reason = match fault {
             FrameFault::NeverWritten => "zeros, but more follows".to_owned(),
             fault => fault.to_string(),
