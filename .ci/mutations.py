@@ -120,7 +120,7 @@ MUTATIONS = [
     ("believed-slot", "a slot that a failed sync was to write is believed", "src/log/recovery/ahead.rs",
      "slot.map(|slot| (self.page, slot))", "slot.filter(|_| false).map(|slot| (self.page, slot))", "failing_sync"),
     ("unmarked", "a file whose sync has failed is not marked", "src/log/slots.rs",
-     "            doubt::mark(file, free);", "            let _ = (file, free);", "failing_sync"),
+     "self.is_marked || doubt::mark(file, free).is_ok();", "self.is_marked || (file, free).1 > 1;", "failing_sync"),
     ("found-names", "names of segments that recovery has found are taken for durable", "src/log/recovery/mod.rs",
      "    if !syncs.is_empty() {", "    if false {", "recovery_syncs"),
     ("found-trim", "segments that a killed process was trimming are removed before the decision is durable", "src/log/recovery/mod.rs",
