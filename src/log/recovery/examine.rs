@@ -110,26 +110,21 @@ impl Found {
             let here = identity.ordinal == ordinal && identity.shard == shard;
             if here { Ok(identity) } else { Err(IdentityFault::Fields) }
         });
-        let Ok(identity) = identity else {
-            let fault = identity.err();
-            let (slots, page) = (SlotFact::Blank, 1);
-            let (base, first_frame) = (None, None);
-            let (identity, has_damaged_slot) = (None, true);
-            let synced = SyncOnce::new(&path, page, None);
-            return Ok(Self {
-                ordinal,
-                path,
-                synced,
-                len,
-                identity,
-                fault,
-                slots,
-                has_damaged_slot,
-                page,
-                base,
-                first_frame,
-            });
+        let unidentified = Self {
+            ordinal,
+            synced: SyncOnce::new(&path, 1, None),
+            path,
+            len,
+            identity: None,
+            fault: identity.err(),
+            slots: SlotFact::Blank,
+            has_damaged_slot: true,
+            page: 1,
+            base: None,
+            first_frame: None,
         };
+        let Ok(identity) = identity else { return Ok(unidentified) };
+        let path = &unidentified.path;
         let signature = identity.signature();
         let slot_in =
             |page: &[u8]| match page.get(SLOT_OFFSET..).and_then(|rest| rest.first_chunk::<SLOT_LEN>()) {
@@ -145,7 +140,7 @@ impl Found {
         };
         let first_frame = match base {
             Some(_) => None,
-            None => scan::first_sequence(&*file, signature).map_err(IoError::context("read", &path))?,
+            None => scan::first_sequence(&*file, signature).map_err(IoError::context("read", path))?,
         };
         let is_doubtful = doubt::is_marked(first) || doubt::is_marked(second);
         let doubt = is_doubtful.then(|| match slots {
@@ -156,21 +151,9 @@ impl Found {
                 Doubt { slot: None, frames: HEADER_LEN as u64..len as u64 }
             }
         });
-        let synced = SyncOnce::new(&path, page, doubt);
-        let (identity, fault) = (Some(identity), None);
-        Ok(Self {
-            ordinal,
-            path,
-            synced,
-            len,
-            identity,
-            fault,
-            slots,
-            has_damaged_slot,
-            page,
-            base,
-            first_frame,
-        })
+        let synced = SyncOnce::new(path, page, doubt);
+        let identity = Some(identity);
+        Ok(Self { synced, identity, slots, has_damaged_slot, page, base, first_frame, ..unidentified })
     }
 
     pub(super) fn slot(&self) -> Option<Slot> {
